@@ -1,0 +1,62 @@
+// Every bound of the server, by name. A queue, pool or table without a line here is a bug
+// (invariant 6); the test named beside a limit reaches it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hookline {
+
+// --- packets -------------------------------------------------------------------------------
+// The buffer that callouts are promised: "4Kb" (DhcpNewPktHook, DhcpPktSendHook).
+inline constexpr size_t kPacketBytesMax = 4096;
+// The fixed part of a BOOTP message and the magic cookie: RFC 951, RFC 2131 section 2.
+inline constexpr size_t kBootpFixedBytes = 236;
+inline constexpr size_t kDhcpHeaderBytes = 240;
+// RFC 951: BOOTP relays and clients may drop anything shorter than 300 bytes.
+inline constexpr size_t kReplyBytesMin = 300;
+// Ethernet with one VLAN tag, IPv4 with all options, UDP.
+inline constexpr size_t kHeaderBytesMax = 14 + 4 + 60 + 8;
+inline constexpr size_t kFrameBytesMax = kHeaderBytesMax + kPacketBytesMax;
+// Packets in the server at once: being processed, parked, or waiting for their completion.
+inline constexpr size_t kPacketsMax = 2048;
+// Packets of one turn: large enough to fill a commit, small enough that a turn stays under 1 ms.
+inline constexpr size_t kTurnPacketsMax = 256;
+static_assert(kTurnPacketsMax <= kPacketsMax);
+
+// --- network -------------------------------------------------------------------------------
+inline constexpr size_t kInterfacesMax = 256;
+inline constexpr size_t kNeighboursMax = 65536;
+
+// --- configuration --------------------------------------------------------------------------
+inline constexpr size_t kScopesMax = 8192;
+inline constexpr size_t kReservationsMax = 1u << 20;
+// Addresses of all scopes together, each with a place in the flat arrays (reserved, not touched).
+inline constexpr size_t kAddressesMax = size_t{1} << 26;
+inline constexpr size_t kScopeIdBytesMax = 64;
+
+// --- leases --------------------------------------------------------------------------------
+inline constexpr size_t kOffersMax = 65536;
+inline constexpr size_t kClientIdBytesMax = 255;
+inline constexpr size_t kHostnameBytesMax = 255;
+inline constexpr size_t kRelayInfoBytesMax = 255;
+// Addresses that one relay or port may have in quarantine at once, so that a hostile client
+// behind it can't decline a scope empty.
+inline constexpr size_t kDeclinesPerSourceMax = 64;
+// Expired leases that one turn takes out, so that a mass expiry never stalls replies.
+inline constexpr size_t kExpiriesPerTurnMax = 256;
+// The longest finite lease (RFC 2131 section 3.3: all ones is infinite).
+inline constexpr uint32_t kLeaseTimeInfinite = 0xFFFFFFFF;
+
+// --- journal -------------------------------------------------------------------------------
+inline constexpr size_t kJournalSegmentBytes = size_t{16} << 20;
+inline constexpr size_t kJournalRecordBytesMax = 1024;
+// Leases that one turn hands to a snapshot in progress.
+inline constexpr size_t kSnapshotLeasesPerTurn = 512;
+
+// --- operator ------------------------------------------------------------------------------
+inline constexpr size_t kControlClientsMax = 32;
+inline constexpr size_t kControlRequestBytesMax = 64 * 1024;
+inline constexpr size_t kTraceLinesMax = 4096;
+
+}  // namespace hookline

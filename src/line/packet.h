@@ -1,0 +1,141 @@
+// A packet in the server: one slot for its request, its reply and what the stages found out, from
+// its reception to its end. Stages hold it through a PacketHandle inside their product
+// (line/stages.h); whoever holds the product owns the packet.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/inet.h"
+#include "base/limits.h"
+#include "base/time.h"
+#include "io/links.h"
+#include "line/config.h"
+#include "line/drop.h"
+#include "line/lease.h"
+#include "line/message.h"
+
+namespace hookline {
+
+// Where and when a frame came in. Written by receive.
+struct Ingress {
+  uint32_t ifindex = 0;
+  uint16_t vlan = 0;  // 0: untagged
+  MacAddress source_mac;
+  Ipv4 source;
+  Ipv4 destination;
+  uint16_t source_port = 0;
+  int64_t arrived_ns = 0;          // Now::boot_ns of the turn that took it
+  const io::Link* link = nullptr;  // valid until the links change; the pipeline drains before
+};
+
+enum class ReplyKind : uint8_t {
+  None,       // RELEASE, DECLINE: the packet ends when its record is committed
+  Offer,
+  Ack,        // grants or renews a lease: only after its record is committed
+  Nak,
+  InformAck,  // parameters only: no lease, no yiaddr
+  Bootp,      // a BOOTP reply: grants, like Ack
+};
+
+// What the lease engine decided. Pointers are into the Config in force.
+struct Grant {
+  ReplyKind reply = ReplyKind::None;
+  bool renewed = false;  // the client already held this binding
+  bool rapid_commit = false;  // answer option 80 (RFC 4039)
+  Ipv4 address;          // yiaddr; for InformAck none
+  Ipv4 server_id;        // option 54, also the source address of the reply
+  uint32_t lease_s = 0;
+  uint32_t renew_s = 0;   // T1
+  uint32_t rebind_s = 0;  // T2
+  const Scope* scope = nullptr;
+  const Reservation* reservation = nullptr;
+  LeaseRecord record;  // what to commit; views into this packet's request
+  // Why, for `hookline trace` and, in a NAK, for option 56: a literal.
+  const char* why = "";
+};
+
+enum class Reach : uint8_t {
+  Broadcast,  // to ff:ff:ff:ff:ff:ff on the ingress interface
+  Direct,     // to the client's hardware address on the ingress interface, no ARP (RFC 2131 4.1)
+  Routed,     // as the kernel's route and neighbour tables say
+};
+
+struct Destination {
+  Reach reach = Reach::Broadcast;
+  Ipv4 address;
+  uint16_t port = 68;
+  MacAddress mac;  // for Broadcast and Direct
+};
+
+inline constexpr size_t kReplyHeadroom = 64;  // Ethernet, VLAN tag, IPv4, UDP, and alignment
+static_assert(kReplyHeadroom >= 14 + 4 + 20 + 8);
+
+struct Packet {
+  Ingress ingress;
+  MessageType reply_type = MessageType::None;
+  uint16_t payload_offset = 0;  // of the UDP payload in `frame`
+  uint16_t request_size = 0;    // bytes of the UDP payload
+  uint16_t reply_size = 0;      // bytes of the reply's UDP payload
+  bool traced = false;
+  void* callout_context = nullptr;  // PktContext
+  Destination destination;
+  Grant grant;
+  Message message;
+  // Two bytes in front make the IP header and the payload 4-byte aligned behind 14 bytes of Ethernet.
+  alignas(64) std::array<uint8_t, 2 + kFrameBytesMax + 6> frame_storage;
+  std::array<uint8_t, kPacketBytesMax> joined;  // values joined from several options (RFC 3396)
+  alignas(64) std::array<uint8_t, kReplyHeadroom + kPacketBytesMax> reply_storage;
+
+  MutableBytes frame_buffer() { return {frame_storage.data() + 2, kFrameBytesMax}; }
+  // The request from its op byte on; kPacketBytesMax bytes of room.
+  uint8_t* request_data() { return frame_storage.data() + 2 + payload_offset; }
+  Bytes request() const { return {frame_storage.data() + 2 + payload_offset, request_size}; }
+  uint8_t* reply_data() { return reply_storage.data() + kReplyHeadroom; }
+  Bytes reply() const { return {reply_storage.data() + kReplyHeadroom, reply_size}; }
+};
+
+// Owns one slot of a PacketPool. Losing one is a bug: a packet ends only through Endings.
+class PacketHandle {
+ public:
+  PacketHandle() = default;
+  explicit PacketHandle(Packet* packet) : packet_(packet) {}
+  PacketHandle(PacketHandle&& o) noexcept : packet_(std::exchange(o.packet_, nullptr)) {}
+  PacketHandle& operator=(PacketHandle&& o) noexcept {
+    CHECK(packet_ == nullptr, "a packet must not be overwritten");
+    packet_ = std::exchange(o.packet_, nullptr);
+    return *this;
+  }
+  ~PacketHandle() { CHECK(packet_ == nullptr, "every packet ends: completed or dropped"); }
+
+  Packet& operator*() const { return *packet_; }
+  Packet* operator->() const { return packet_; }
+  Packet* get() const { return packet_; }
+  explicit operator bool() const { return packet_ != nullptr; }
+  Packet* release() { return std::exchange(packet_, nullptr); }
+
+ private:
+  Packet* packet_ = nullptr;
+};
+
+// All slots, allocated at start. Packet thread only.
+class PacketPool {
+ public:
+  explicit PacketPool(size_t count = kPacketsMax);
+
+  size_t available() const { return free_.size(); }
+  size_t size() const { return count_; }
+  // REQUIRES: available() > 0. The slot holds whatever its last packet left.
+  PacketHandle take();
+  void give_back(PacketHandle packet);
+
+ private:
+  size_t count_;
+  std::unique_ptr<Packet[]> slots_;
+  std::vector<Packet*> free_;
+};
+
+}  // namespace hookline
