@@ -27,6 +27,13 @@ static_assert(kTurnPacketsMax <= kPacketsMax);
 // --- network -------------------------------------------------------------------------------
 inline constexpr size_t kInterfacesMax = 256;
 inline constexpr size_t kNeighboursMax = 65536;
+// Destinations whose route is remembered; more are asked of the kernel again.
+inline constexpr size_t kRoutesMax = 16384;
+// Replies that the injector holds: waiting for a full interface queue, or for their completion to
+// be taken.
+inline constexpr size_t kInjectionsMax = kPacketsMax;
+// How long a reply waits for a full interface queue before it completes as failed.
+inline constexpr int64_t kInjectDeadlineNs = 200'000'000;
 
 // --- configuration --------------------------------------------------------------------------
 inline constexpr size_t kScopesMax = 8192;
@@ -34,6 +41,10 @@ inline constexpr size_t kReservationsMax = 1u << 20;
 // Addresses of all scopes together, each with a place in the flat arrays (reserved, not touched).
 inline constexpr size_t kAddressesMax = size_t{1} << 26;
 inline constexpr size_t kScopeIdBytesMax = 64;
+// One configuration file: room for kReservationsMax reservations with a few options each.
+inline constexpr size_t kConfigBytesMax = size_t{256} << 20;
+// Errors, and warnings, that one reading of a configuration reports.
+inline constexpr size_t kProblemsMax = 1000;
 
 // --- leases --------------------------------------------------------------------------------
 inline constexpr size_t kOffersMax = 65536;

@@ -24,7 +24,16 @@ struct Link {
   uint32_t mtu = 1500;
   bool up = false;  // administratively up and running
   std::vector<LinkAddress> addresses;  // primary first
+  // VLAN ids that have an interface of their own on top of this one: frames with such a tag are
+  // that interface's and not this one's.
+  std::vector<uint16_t> vlans;
 
+  bool has_vlan(uint16_t id) const {
+    for (uint16_t mine : vlans) {
+      if (mine == id) return true;
+    }
+    return false;
+  }
   Ipv4 primary() const { return addresses.empty() ? Ipv4{} : addresses.front().address; }
   bool has(Ipv4 a) const {
     for (const LinkAddress& mine : addresses) {

@@ -11,6 +11,9 @@
 
 namespace hookline::io {
 
+// The UDP port of a DHCP server: RFC 2131 section 4.1.
+inline constexpr uint16_t kServerPort = 67;
+
 // One received frame. The caller sets `buffer`, the port the rest.
 struct RxFrame {
   MutableBytes buffer;          // at least kFrameBytesMax; the frame starts at its beginning
@@ -35,7 +38,9 @@ class PacketPort {
   // Fills frames from the front without waiting, returns how many. 0: nothing is there.
   virtual size_t receive(std::span<RxFrame> frames) = 0;
 
-  // Tries every frame, in order per interface, and sets each one's `error`.
+  // Tries every frame, in order per interface, and sets each one's `error`. After a frame that gets
+  // ENOBUFS (the queue is full) the call's later frames of that interface get it too, untried, so
+  // that a retry keeps the order.
   virtual void send(std::span<TxFrame> frames) = 0;
 
   // The way out for an address whose neighbour is not resolved: the kernel resolves and sends.

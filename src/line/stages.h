@@ -140,6 +140,8 @@ class Endings {
   virtual void drop(PacketHandle packet, Drop reason) = 0;
   // Before there is a packet.
   virtual void drop_frame(Drop reason, uint64_t count = 1) = 0;
+  // Completely processed: its reply was sent, or none was due.
+  virtual void complete(PacketHandle packet) = 0;
 
   template <class P>
   void drop(P&& product, Drop reason) {

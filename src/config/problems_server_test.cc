@@ -1,0 +1,165 @@
+// [server], [leases] and the top of the file: errors word by word.
+#include <gtest/gtest.h>
+
+#include "config/testing.h"
+
+namespace hookline::config {
+namespace {
+
+const Case kCases[] = {
+    {"NothingAtAll",
+     "",
+     {"error f:1:1: the file has no [server]: expected it with interfaces = [\"eth0\"]",
+      "warning f: the file has no [[scope]]: no client will be served"}},
+    {"NoInterfaces",
+     "[server]\n",
+     {"error f:1:1: [server] has no \"interfaces\": expected a list of texts, such as [\"eth0\", "
+      "\"eth1\"]",
+      "warning f: the file has no [[scope]]: no client will be served"}},
+    {"NoScope", kServer, {"warning f: the file has no [[scope]]: no client will be served"}},
+    {"ServerIsNoTable",
+     "server = \"eth0\"\n"
+     "[[scope]]\n"
+     "id = \"a\"\n"
+     "subnet = \"10.0.0.0/24\"\n",
+     {"error f:1:10: server: expected a table, such as [server]; found the text \"eth0\""}},
+    {"WrongTypes",
+     "[server]\n"
+     "interfaces = []\n"
+     "state-dir = 1\n"
+     "control = 5.5\n"
+     "authoritative = \"yes\"\n"
+     "authorized = 1\n"
+     "max-packet-age = 5\n"
+     "user = true\n"
+     "[[scope]]\n"
+     "id = \"a\"\n"
+     "subnet = \"10.0.0.0/24\"\n",
+     {"error f:2:14: interfaces: expected at least one, such as [\"eth0\", \"eth1\"]",
+      "error f:3:13: state-dir: expected a text, such as \"/var/lib/hookline\"; found the number 1",
+      "error f:4:11: control: expected a text, such as \"/run/hookline/control.sock\"; found the "
+      "number 5.5",
+      "error f:5:17: authoritative: expected true or false, such as false; found the text \"yes\"",
+      "error f:6:14: authorized: expected true or false, such as false; found the number 1",
+      "error f:7:18: max-packet-age: expected a duration, such as \"2s\"; found the number 5",
+      "error f:8:8: user: expected a text, such as \"hookline\"; found true"}},
+    {"MoreWrongTypes",
+     "[server]\n"
+     "interfaces = 1979-05-27\n"
+     "user = [\"a\"]\n"
+     "state-dir = { a = 1 }\n"
+     "[[scope]]\n"
+     "id = \"a\"\n"
+     "subnet = \"10.0.0.0/24\"\n",
+     {"error f:2:14: interfaces: expected a list of texts, such as [\"eth0\", \"eth1\"]; found a "
+      "date or time",
+      "error f:3:8: user: expected a text, such as \"hookline\"; found a list",
+      "error f:4:13: state-dir: expected a text, such as \"/var/lib/hookline\"; found a table"}},
+    {"Interfaces",
+     "[server]\n"
+     "interfaces = [\"*\", \"eth1\", \"eth1\", \"e/x\", 5, \"abcdefghijklmnopq\", \"\"]\n"
+     "[[scope]]\n"
+     "id = \"a\"\n"
+     "subnet = \"10.0.0.0/24\"\n",
+     {"error f:2:15: interfaces: \"*\" is every interface; name it alone",
+      "error f:2:28: interfaces: \"eth1\" is listed twice",
+      "error f:2:36: interfaces: \"e/x\" is not an interface's name; expected one such as \"eth0\"",
+      "error f:2:43: interfaces: expected a list of texts, such as [\"eth0\", \"eth1\"]; found the "
+      "number 5",
+      "error f:2:46: interfaces: expected 1 to 15 bytes, found 17",
+      "error f:2:67: interfaces: expected 1 to 15 bytes, found 0"}},
+    {"Paths",
+     kServer +
+         "state-dir = \"state\"\n"
+         "control = \"/" +
+         std::string(107, 'x') +
+         "\"\n"
+         "user = \"a b\"\n"
+         "[[scope]]\n"
+         "id = \"a\"\n"
+         "subnet = \"10.0.0.0/24\"\n",
+     {"error f:3:13: state-dir: expected a path from \"/\" on, found \"state\"",
+      "error f:4:11: control: expected 1 to 107 bytes, found 108",
+      "error f:5:8: user: \"a b\" may hold only letters, digits, \"-\", \"_\" and \".\""}},
+    {"MaxPacketAge",
+     kServer + "max-packet-age = \"61m\"\n"
+               "[[scope]]\n"
+               "id = \"a\"\n"
+               "subnet = \"10.0.0.0/24\"\n",
+     {"error f:3:18: max-packet-age: expected 0s to 1h, found \"61m\""}},
+    {"Later",
+     kServer + "conflict-detection = true\n"
+               "[[scope]]\n"
+               "id = \"a\"\n"
+               "subnet = \"10.0.0.0/24\"\n"
+               "conflict-detection = true\n"
+               "[leases]\n"
+               "conflict-detection = true\n"
+               "[callouts]\n"
+               "dlls = [\"a.so\"]\n"
+               "[[filter.rule]]\n"
+               "[leasequery]\n"
+               "enabled = true\n",
+     {"error f:3:1: conflict-detection: not supported by this version",
+      "error f:7:1: conflict-detection: not supported by this version",
+      "error f:9:1: conflict-detection: not supported by this version",
+      "error f:10:2: callouts: not supported by this version",
+      "error f:12:3: filter: not supported by this version",
+      "error f:13:2: leasequery: not supported by this version"}},
+    {"LaterTables",
+     kScope + "[[callouts.dll]]\n"
+              "path = \"a.so\"\n"
+              "[[filter.driver]]\n"
+              "path = \"a.so\"\n",
+     {"error f:6:3: callouts: not supported by this version",
+      "error f:8:3: filter: not supported by this version"}},
+    {"LeaseOrder",
+     kServer + "[leases]\n"
+               "default-time = \"2d\"\n"
+               "min-time = \"3d\"\n"
+               "max-time = \"1d\"\n"
+               "[[scope]]\n"
+               "id = \"a\"\n"
+               "subnet = \"10.0.0.0/24\"\n",
+     {"error f:5:12: min-time: 3d is longer than default-time 2d (line 4)",
+      "error f:6:12: max-time: 1d is shorter than default-time 2d (line 4)"}},
+    {"RenewAfterRebind",
+     kServer + "[leases]\n"
+               "renew-time = \"90%\"\n"
+               "[[scope]]\n"
+               "id = \"a\"\n"
+               "subnet = \"10.0.0.0/24\"\n",
+     {"error f:4:14: renew-time: 90% is not before rebind-time 87.5% in a lease of 8h"}},
+    {"LeaseValues",
+     kServer + "[leases]\n"
+               "default-time = \"8x\"\n"
+               "min-time = \"0s\"\n"
+               "max-time = \"1d1d\"\n"
+               "renew-time = \"0%\"\n"
+               "rebind-time = \"101%\"\n"
+               "offer-hold = \"2h\"\n"
+               "decline-quarantine = \"53w\"\n"
+               "[[scope]]\n"
+               "id = \"a\"\n"
+               "subnet = \"10.0.0.0/24\"\n",
+     {"error f:4:16: default-time: expected a duration, such as \"8h\"; found the text \"8x\"",
+      "error f:5:12: min-time: expected 1s to infinite, found \"0s\"",
+      "error f:6:12: max-time: expected a duration, such as \"1d\"; found the text \"1d1d\"",
+      "error f:7:14: renew-time: expected a duration or a share of the lease, such as \"50%\"; "
+      "found the text \"0%\"",
+      "error f:8:15: rebind-time: expected a duration or a share of the lease, such as \"87.5%\"; "
+      "found the text \"101%\"",
+      "error f:9:14: offer-hold: expected 1s to 1h, found \"2h\"",
+      "error f:10:22: decline-quarantine: expected 1s to 52w, found \"53w\""}},
+};
+
+class ProblemsServerTest : public testing::TestWithParam<Case> {};
+
+TEST_P(ProblemsServerTest, ReportsExactly) {
+  EXPECT_EQ(problems_of(GetParam().text), GetParam().problems);
+}
+
+INSTANTIATE_TEST_SUITE_P(Config, ProblemsServerTest, testing::ValuesIn(kCases), case_name);
+
+}  // namespace
+}  // namespace hookline::config

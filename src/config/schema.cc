@@ -1,0 +1,290 @@
+#include "config/schema.h"
+
+#include "base/limits.h"
+
+namespace hookline::config {
+
+namespace {
+
+constexpr uint64_t kWeek = 7 * 86400;
+// sun_path of a Unix socket's address, with its closing NUL.
+constexpr uint64_t kSocketPathBytesMax = 107;
+constexpr uint64_t kPathBytesMax = 4095;
+
+using enum Section;
+using enum Type;
+
+// In the order of docs/configuration.md.
+constexpr Key kKeys[] = {
+    {File, "server", Table, 0, 0, "", "", "the server itself"},
+    {File, "leases", Table, 0, 0, "", "", "lease times of scopes that set none of their own"},
+    {File, "options", Options, 0, 0, "", "", "options for every client"},
+    {File, "scope", Tables, 0, 0, "", "", "a subnet, and what its clients get"},
+    {File, "callouts", Later},
+    {File, "filter", Later},
+    {File, "leasequery", Later},
+
+    {Server, "interfaces", TextList, 1, 15, "must be set", R"(["eth0", "eth1"])",
+     "the interfaces to serve; \"*\" is every Ethernet interface but lo"},
+    {Server, "state-dir", Text, 1, kPathBytesMax, "/var/lib/hookline", R"("/var/lib/hookline")",
+     "where the lease journal lives; read at start only"},
+    {Server, "control", Text, 1, kSocketPathBytesMax, "/run/hookline/control.sock",
+     R"("/run/hookline/control.sock")", "the operator's socket; read at start only"},
+    {Server, "user", Text, 1, 32, "hookline", R"("hookline")",
+     "whom to become once what needs root is open; \"root\" stays root; read at start only"},
+    {Server, "authoritative", Boolean, 0, 0, "true", "false",
+     "answer clients that ask for a wrong address with a NAK; otherwise with silence"},
+    {Server, "authorized", Boolean, 0, 0, "true", "false", "false drops every packet as UNAUTH"},
+    {Server, "max-packet-age", Duration, 0, 3600, "5s", R"("2s")",
+     "drop what waited longer than this; \"0s\" drops nothing for its age"},
+    {Server, "conflict-detection", Later},
+
+    {Leases, "default-time", Duration, 1, kLeaseTimeInfinite, "8h", R"("8h")",
+     "the lease of a client that asks for no time of its own"},
+    {Leases, "min-time", Duration, 1, kLeaseTimeInfinite, "5m, or default-time where shorter",
+     R"("5m")", "the shortest lease that a client can ask for"},
+    {Leases, "max-time", Duration, 1, kLeaseTimeInfinite, "1d, or default-time where longer",
+     R"("1d")", "the longest lease that a client can ask for"},
+    {Leases, "renew-time", Type::LeasePoint, 1, 0, "50%", R"("50%")",
+     "T1, when clients begin to renew: a duration or a share of the lease"},
+    {Leases, "rebind-time", Type::LeasePoint, 1, 0, "87.5%", R"("87.5%")",
+     "T2, when clients turn to any server: a duration or a share of the lease"},
+    {Leases, "offer-hold", Duration, 1, 3600, "60s", R"("60s")",
+     "how long an offered address is held for its client"},
+    {Leases, "decline-quarantine", Duration, 1, 52 * kWeek, "1h", R"("1h")",
+     "how long an address rests after a client found it in use"},
+    {Leases, "conflict-detection", Later},
+
+    {Scope, "id", Text, 1, kScopeIdBytesMax, "must be set", R"("office")",
+     "the scope's name, for ever: its leases hang on it; letters, digits, \"-\", \"_\" and \".\""},
+    {Scope, "subnet", Subnet, 0, 0, "must be set", R"("10.77.0.0/24")",
+     "the network; scopes must not overlap"},
+    {Scope, "ranges", RangeList, 0, 0, "none: reservations only", R"(["10.77.0.100-10.77.0.200"])",
+     "the addresses that any client may get"},
+    {Scope, "exclude", RangeList, 0, 0, "none", R"(["10.77.0.150-10.77.0.160", "10.77.0.180"])",
+     "addresses of the ranges that nobody gets"},
+    {Scope, "lease-time", Duration, 1, kLeaseTimeInfinite, "default-time of [leases]", R"("1h")",
+     "default-time for this scope"},
+    {Scope, "min-time", Duration, 1, kLeaseTimeInfinite, "min-time of [leases]", R"("10m")",
+     "min-time for this scope"},
+    {Scope, "max-time", Duration, 1, kLeaseTimeInfinite, "max-time of [leases]", R"("2h")",
+     "max-time for this scope"},
+    {Scope, "renew-time", Type::LeasePoint, 1, 0, "renew-time of [leases]", R"("30m")",
+     "T1 for this scope"},
+    {Scope, "rebind-time", Type::LeasePoint, 1, 0, "rebind-time of [leases]", R"("50m")",
+     "T2 for this scope"},
+    {Scope, "interface", Text, 1, 15, "by the interface's address or by the relay", R"("eth0")",
+     "clients on this interface belong to this scope, whatever the interface's address"},
+    {Scope, "superscope", Text, 1, kScopeIdBytesMax, "none", R"("campus")",
+     "scopes with the same name share a wire: when one is exhausted, another serves"},
+    {Scope, "relays", AddressList, 0, 0, "none", R"(["192.0.2.1"])",
+     "relay addresses (giaddr or link selection) outside the subnet that mean this scope"},
+    {Scope, "bootp", Boolean, 0, 0, "false", "true",
+     "BOOTP clients are served from the ranges too; reservations serve them always"},
+    {Scope, "options", Options, 0, 0, "", "", "options of this scope, over the global ones"},
+    {Scope, "boot", Table, 0, 0, "", "", "what network boot loaders are told"},
+    {Scope, "reservation", Tables, 0, 0, "", "", "an address that is one client's own"},
+    {Scope, "conflict-detection", Later},
+
+    {Boot, "next-server", Address, 0, 0, "none", R"("10.77.0.9")",
+     "the boot server's address: siaddr"},
+    {Boot, "server-name", Text, 0, 63, "none", R"("boot.example.org")",
+     "the boot server's name: sname"},
+    {Boot, "file", Text, 0, 127, "none", R"("undionly.kpxe")", "the boot file's name: file"},
+    {Boot, "match", Tables, 0, 0, "", "", "other values for PXE clients of some architectures"},
+
+    {BootMatch, "architecture", Architectures, 1, 0, "must be set", R"(["efi-x64", 16])",
+     "the client's architecture (option 93), by name or number; the first match wins"},
+    {BootMatch, "next-server", Address, 0, 0, "as without a match", R"("10.77.0.9")",
+     "siaddr for these clients"},
+    {BootMatch, "server-name", Text, 0, 63, "as without a match", R"("boot.example.org")",
+     "sname for these clients"},
+    {BootMatch, "file", Text, 0, 127, "as without a match", R"("ipxe.efi")",
+     "file for these clients"},
+
+    {Reservation, "hw-address", Hex, 1, 16, "one of the four must be set", R"("02:00:00:00:00:07")",
+     "the client's hardware address"},
+    {Reservation, "client-id", HexOrText, 1, kClientIdBytesMax, "one of the four must be set",
+     R"("hex:01020000000007")", "the client's identifier (option 61), all its bytes"},
+    {Reservation, "circuit-id", HexOrText, 1, 253, "one of the four must be set", R"("ge-0/0/1")",
+     "the relay's circuit (option 82, 1) that the client sits on"},
+    {Reservation, "remote-id", HexOrText, 1, 253, "one of the four must be set",
+     R"("hex:0006020000000001")", "the relay's remote end (option 82, 2) that the client sits on"},
+    {Reservation, "hw-type", Integer, 1, 255, "1 (Ethernet)", "6",
+     "the hardware type that goes with hw-address"},
+    {Reservation, "address", Address, 0, 0, "must be set", R"("10.77.0.7")",
+     "the client's address: inside the subnet, inside the ranges or not"},
+    {Reservation, "hostname", Text, 1, kHostnameBytesMax, "none", R"("printer")",
+     "the client's name: option 12"},
+    {Reservation, "options", Options, 0, 0, "", "", "options of this client, over the scope's"},
+    {Reservation, "boot", Table, 0, 0, "", "", "boot fields of this client, over the scope's"},
+};
+
+struct Synonym {
+  Section section;
+  std::string_view word;
+  std::string_view name;
+};
+
+// Names of our own other tables, of ISC dhcpd, Kea and dnsmasq.
+constexpr Synonym kSynonyms[] = {
+    {File, "subnet", "scope"},
+    {Leases, "lease-time", "default-time"},
+    {Leases, "default-lease-time", "default-time"},
+    {Leases, "valid-lifetime", "default-time"},
+    {Leases, "max-lease-time", "max-time"},
+    {Leases, "min-lease-time", "min-time"},
+    {Leases, "renew-timer", "renew-time"},
+    {Leases, "rebind-timer", "rebind-time"},
+    {Scope, "default-time", "lease-time"},
+    {Scope, "default-lease-time", "lease-time"},
+    {Scope, "valid-lifetime", "lease-time"},
+    {Scope, "max-lease-time", "max-time"},
+    {Scope, "min-lease-time", "min-time"},
+    {Scope, "renew-timer", "renew-time"},
+    {Scope, "rebind-timer", "rebind-time"},
+    {Scope, "pool", "ranges"},
+    {Scope, "pools", "ranges"},
+    {Scope, "name", "id"},
+    {Scope, "giaddr", "relays"},
+    {Scope, "shared-network", "superscope"},
+    {Scope, "host", "reservation"},
+    {Boot, "filename", "file"},
+    {Boot, "boot-file-name", "file"},
+    {Boot, "siaddr", "next-server"},
+    {Boot, "sname", "server-name"},
+    {BootMatch, "arch", "architecture"},
+    {Reservation, "mac", "hw-address"},
+    {Reservation, "hardware", "hw-address"},
+    {Reservation, "ip", "address"},
+    {Reservation, "ip-address", "address"},
+    {Reservation, "fixed-address", "address"},
+    {Reservation, "name", "hostname"},
+};
+
+}  // namespace
+
+std::string_view find_synonym(Section section, std::string_view name) {
+  for (const Synonym& synonym : kSynonyms) {
+    if (synonym.section == section && synonym.word == name) return synonym.name;
+  }
+  return {};
+}
+
+std::span<const Key> schema() { return kKeys; }
+
+const Key* find_key(Section section, std::string_view name) {
+  for (const Key& key : kKeys) {
+    if (key.section == section && key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+const Key* find_key_anywhere(std::string_view name) {
+  for (const Key& key : kKeys) {
+    if (key.name == name && key.type != Later) return &key;
+  }
+  return nullptr;
+}
+
+std::vector<std::string_view> key_names(Section section) {
+  std::vector<std::string_view> names;
+  for (const Key& key : kKeys) {
+    if (key.section == section && key.type != Later) names.push_back(key.name);
+  }
+  return names;
+}
+
+std::string_view section_name(Section section) {
+  switch (section) {
+    case File:
+      return "the top of the file";
+    case Server:
+      return "[server]";
+    case Leases:
+      return "[leases]";
+    case Scope:
+      return "[[scope]]";
+    case Boot:
+      return "[scope.boot]";
+    case BootMatch:
+      return "[[scope.boot.match]]";
+    case Reservation:
+      return "[[scope.reservation]]";
+  }
+  return "";
+}
+
+std::string place_of(Section section) {
+  if (section == File) return "at the top of the file";
+  return "in " + std::string(section_name(section));
+}
+
+std::string path_of(const Key& key) {
+  std::string path;
+  switch (key.section) {
+    case File:
+      break;
+    case Server:
+      path = "server.";
+      break;
+    case Leases:
+      path = "leases.";
+      break;
+    case Scope:
+      path = "scope.";
+      break;
+    case Boot:
+      path = "scope.boot.";
+      break;
+    case BootMatch:
+      path = "scope.boot.match.";
+      break;
+    case Reservation:
+      path = "scope.reservation.";
+      break;
+  }
+  return path += key.name;
+}
+
+std::string_view type_name(Type type) {
+  switch (type) {
+    case Boolean:
+      return "true or false";
+    case Integer:
+      return "an integer";
+    case Text:
+      return "a text";
+    case TextList:
+      return "a list of texts";
+    case Duration:
+      return "a duration";
+    case Type::LeasePoint:
+      return "a duration or a share of the lease";
+    case Address:
+      return "an IPv4 address";
+    case AddressList:
+      return "a list of IPv4 addresses";
+    case Subnet:
+      return "a subnet";
+    case RangeList:
+      return "a list of address ranges";
+    case HexOrText:
+      return "a text or \"hex:…\"";
+    case Hex:
+      return "octets in hex";
+    case Architectures:
+      return "architectures by name or number";
+    case Table:
+      return "a table";
+    case Tables:
+      return "tables";
+    case Options:
+      return "a table of options";
+    case Later:
+      return "nothing yet";
+  }
+  return "";
+}
+
+}  // namespace hookline::config

@@ -1,0 +1,166 @@
+#include "control/metrics.h"
+
+#include <fmt/core.h>
+
+#include <initializer_list>
+#include <iterator>
+#include <utility>
+
+#include "control/text.h"
+
+namespace hookline::control {
+
+namespace {
+
+using Label = std::pair<std::string_view, std::string_view>;
+
+class Exposition {
+ public:
+  void family(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = name;
+    fmt::format_to(std::back_inserter(text_), "# HELP {} {}\n# TYPE {} {}\n", name, help, name,
+                   type);
+  }
+
+  template <class Number>
+  void sample(Number value, std::initializer_list<Label> labels = {}) {
+    text_ += name_;
+    char separator = '{';
+    for (const auto& [label, label_value] : labels) {
+      fmt::format_to(std::back_inserter(text_), "{}{}=\"{}\"", separator, label,
+                     escape_label(label_value));
+      separator = ',';
+    }
+    if (labels.size() != 0) text_ += '}';
+    fmt::format_to(std::back_inserter(text_), " {}\n", value);
+  }
+
+  void counter(std::string_view name, std::string_view help, const Counter& counter) {
+    family(name, "counter", help);
+    sample(counter.value());
+  }
+
+  template <class Number>
+  void gauge(std::string_view name, std::string_view help, Number value) {
+    family(name, "gauge", help);
+    sample(value);
+  }
+
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string_view name_;
+  std::string text_;
+};
+
+double seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
+
+void packets(Exposition& out, const Counters& c) {
+  out.family("hookline_packets_received_total", "counter",
+             "Well-formed messages of clients, by type.");
+  for (size_t i = 0; i < kMessageTypeCount; ++i) {
+    out.sample(c.received[i].value(), {{"type", message_type_name(static_cast<MessageType>(i))}});
+  }
+  out.family("hookline_packets_sent_total", "counter", "Replies that left, by type.");
+  for (size_t i = 0; i < kMessageTypeCount; ++i) {
+    out.sample(c.sent[i].value(), {{"type", message_type_name(static_cast<MessageType>(i))}});
+  }
+  out.family("hookline_packets_dropped_total", "counter", "Frames and packets dropped, by reason.");
+  for (const DropInfo& info : kDrops) {
+    out.sample(c.drops[static_cast<size_t>(info.drop)].value(), {{"reason", info.counter}});
+  }
+  out.counter("hookline_frames_received_total", "Frames taken from the interfaces.",
+              c.frames_received);
+  out.counter("hookline_packets_entered_total", "Packets that got a slot.", c.packets_entered);
+  out.counter("hookline_packets_completed_total", "Packets that ended completed.",
+              c.packets_completed);
+  out.counter("hookline_send_failures_total", "Completed packets whose reply did not leave.",
+              c.send_failures);
+  out.counter("hookline_turns_total", "Turns of the packet thread.", c.turns);
+}
+
+void lease_events(Exposition& out, const Counters& c) {
+  out.counter("hookline_leases_granted_total", "New bindings.", c.leases_granted);
+  out.counter("hookline_leases_renewed_total", "Bindings extended.", c.leases_renewed);
+  out.counter("hookline_leases_released_total", "Bindings given back.", c.leases_released);
+  out.counter("hookline_leases_declined_total", "Addresses put into quarantine.",
+              c.leases_declined);
+  out.counter("hookline_leases_expired_total", "Bindings that ran out.", c.leases_expired);
+  out.counter("hookline_commits_total", "Syncs of the lease journal that carried records.",
+              c.commits);
+  out.counter("hookline_records_committed_total", "Lease records made durable.",
+              c.records_committed);
+  out.family("hookline_commit_seconds_total", "counter", "Time spent in commits.");
+  out.sample(seconds(c.commit_ns.value()));
+}
+
+void state(Exposition& out, const Status& s) {
+  out.family("hookline_build_info", "gauge", "Always 1; the labels say what runs.");
+  out.sample(1, {{"version", s.version}});
+  out.family("hookline_state", "gauge", "1 for the state that the server is in.");
+  for (const ServingState which : {ServingState::Serving, ServingState::Paused,
+                                   ServingState::Unauthorized, ServingState::NotGranting}) {
+    out.sample(s.state == which ? 1 : 0, {{"state", serving_state_name(which)}});
+  }
+  out.gauge("hookline_start_time_seconds", "When the server started.", s.started_s);
+  out.gauge("hookline_config_loaded_timestamp_seconds", "When the configuration in force was read.",
+            s.config_loaded_s);
+  out.family("hookline_leases", "gauge", "Lease records, by state.");
+  for (size_t i = 0; i < kLeaseStateCount; ++i) {
+    out.sample(s.leases[i], {{"state", lease_state_name(static_cast<LeaseState>(i))}});
+  }
+  out.gauge("hookline_offers", "Offers held now.", s.offers);
+  out.gauge("hookline_packets_in_flight", "Packets that have not ended.", s.packets_in_flight);
+  out.gauge("hookline_journal_bytes", "Size of the lease journal's files.", s.journal.bytes);
+  out.gauge("hookline_journal_segments", "Segments of the lease journal.", s.journal.segments);
+  out.gauge("hookline_journal_sequence", "Sequence number of the last durable record.",
+            s.journal.sequence);
+  out.gauge("hookline_journal_last_snapshot_timestamp_seconds", "When the last snapshot was made.",
+            s.journal.last_snapshot_s);
+  out.gauge("hookline_journal_failed", "1 when the lease journal takes no record.",
+            s.journal.failed.empty() ? 0 : 1);
+  out.family("hookline_interface_up", "gauge", "1 when the served interface is up.");
+  for (const InterfaceRow& row : s.interfaces) {
+    out.sample(row.up ? 1 : 0, {{"interface", printable(as_bytes(row.name))}});
+  }
+}
+
+void scope_addresses(Exposition& out, const std::vector<ScopeRow>& scopes) {
+  out.family("hookline_scope_addresses", "gauge",
+             "Addresses of a scope; 'total' holds all others, 'reserved' overlaps them.");
+  for (const ScopeRow& row : scopes) {
+    const std::pair<std::string_view, uint64_t> values[] = {
+        {"total", row.total},       {"active", row.active},     {"offered", row.offered},
+        {"declined", row.declined}, {"reserved", row.reserved}, {"free", row.free}};
+    for (const auto& [name, value] : values) {
+      out.sample(value, {{"scope", row.id}, {"state", name}});
+    }
+  }
+}
+
+}  // namespace
+
+std::string escape_label(std::string_view value) {
+  std::string text;
+  for (char c : value) {
+    if (c == '\n') {
+      text += "\\n";
+      continue;
+    }
+    if (c == '\\' || c == '"') text += '\\';
+    text += c;
+  }
+  return text;
+}
+
+std::string metrics_text(const Counters& counters, const Status& status,
+                         const std::vector<ScopeRow>& scopes) {
+  Exposition out;
+  packets(out, counters);
+  lease_events(out, counters);
+  state(out, status);
+  scope_addresses(out, scopes);
+  return out.take();
+}
+
+}  // namespace hookline::control

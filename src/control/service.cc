@@ -1,0 +1,18 @@
+#include "control/service.h"
+
+namespace hookline::control {
+
+std::string_view serving_state_name(ServingState state) {
+  constexpr std::string_view kNames[] = {"serving", "paused", "unauthorized", "not-granting"};
+  return kNames[static_cast<size_t>(state)];
+}
+
+bool LeaseFilter::matches(const LeaseRow& row) const {
+  if (state ? row.state != *state : row.state == LeaseState::Free) return false;
+  if (address && row.address != *address) return false;
+  if (scope && row.scope != *scope) return false;
+  if (hardware_address && row.hardware_address != *hardware_address) return false;
+  return !client_id || row.client_id == *client_id;
+}
+
+}  // namespace hookline::control

@@ -1,0 +1,154 @@
+// What the operator can ask of a running server. The server implements it, the control socket
+// (control/server.h) calls it.
+//
+// Every call comes from the one control thread. A call may wait for the packet thread, which serves
+// it between two turns in bounded slices; so the packet thread outlives the control thread: stop
+// the ControlServer first. Counters are read directly.
+//
+// Times are WALL seconds since 1970-01-01 UTC; 0 is "never", kForever is "without end".
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/inet.h"
+#include "base/result.h"
+#include "line/counters.h"
+#include "line/lease.h"
+
+namespace hookline::control {
+
+inline constexpr int64_t kForever = INT64_MAX;
+
+enum class ServingState : uint8_t { Serving, Paused, Unauthorized, NotGranting };
+
+// "serving", "paused", "unauthorized", "not-granting".
+std::string_view serving_state_name(ServingState state);
+
+struct InterfaceRow {
+  std::string name;
+  uint32_t ifindex = 0;
+  bool up = false;
+  MacAddress mac;
+  std::vector<Ipv4> addresses;  // primary first
+};
+
+struct JournalStatus {
+  std::string directory;
+  uint64_t bytes = 0;  // of all its files
+  uint64_t segments = 0;
+  uint64_t sequence = 0;  // of the last record on stable storage
+  int64_t last_snapshot_s = 0;
+  std::string failed;  // empty: healthy; else why it takes no record, and what to do
+};
+
+struct Status {
+  std::string version;
+  int64_t pid = 0;
+  int64_t now_s = 0;  // the server's wall clock
+  int64_t started_s = 0;
+  int64_t uptime_s = 0;  // on the boot clock: the wall clock may have jumped
+  ServingState state = ServingState::Serving;
+  std::string why;  // one line when state is not Serving, else empty
+  std::vector<InterfaceRow> interfaces;
+  uint64_t scopes = 0;
+  std::array<uint64_t, kLeaseStateCount> leases{};  // by LeaseState
+  uint64_t offers = 0;                              // held now
+  uint64_t packets_in_flight = 0;                   // entered, not ended
+  JournalStatus journal;
+  std::string config_path;
+  int64_t config_loaded_s = 0;
+};
+
+struct LeaseRow {
+  Ipv4 address;
+  LeaseState state = LeaseState::Free;
+  bool bootp = false;
+  std::string scope;  // id; empty: its scope is configured no more
+  uint8_t hardware_type = 0;
+  std::vector<uint8_t> hardware_address;
+  std::vector<uint8_t> client_id;
+  std::vector<uint8_t> hostname;  // as sent: the renderer escapes it
+  int64_t start_s = 0;
+  int64_t expiry_s = 0;
+  int64_t last_transaction_s = 0;
+  std::vector<uint8_t> circuit_id;  // option 82
+  std::vector<uint8_t> remote_id;
+};
+
+// All that are set must hold. A filter with `address` set can be answered without a scan.
+struct LeaseFilter {
+  std::optional<std::string> scope;
+  std::optional<Ipv4> address;
+  std::optional<std::vector<uint8_t>> hardware_address;
+  std::optional<std::vector<uint8_t>> client_id;
+  std::optional<LeaseState> state;  // none: all but Free
+
+  // `row.scope` included; for implementers that filter after building a row.
+  bool matches(const LeaseRow& row) const;
+};
+
+struct LeasePage {
+  std::vector<LeaseRow> rows;  // ascending by address
+  bool more = false;           // call again; rows may be empty and more true (nothing matched yet)
+};
+
+struct ScopeRow {
+  std::string id;
+  Prefix subnet;
+  std::string superscope;
+  uint64_t total = 0;  // addresses that can be given: ranges less exclusions, and reservations
+  uint64_t active = 0;
+  uint64_t offered = 0;
+  uint64_t declined = 0;  // in quarantine
+  uint64_t reserved = 0;  // reservations, bound or not
+  uint64_t free = 0;      // could be given to a new client now
+
+  double used_percent() const {
+    return total == 0 ? 0
+                      : 100.0 * static_cast<double>(total - (free < total ? free : total)) /
+                            static_cast<double>(total);
+  }
+};
+
+class Service {
+ public:
+  virtual ~Service() = default;
+
+  virtual const Counters& counters() const = 0;
+  virtual Result<Status> status() = 0;
+  virtual Result<std::vector<ScopeRow>> scopes() = 0;
+  // At most `max` rows from `cursor` on, which starts at 0, belongs to the implementation and is
+  // moved on by it. ErrorKind::Missing: no such scope.
+  virtual Result<LeasePage> leases(const LeaseFilter& filter, uint64_t& cursor, size_t max) = 0;
+
+  // Ends an active binding as a RELEASE would: remembered for its client. Missing: none there.
+  virtual Result<void> release_lease(Ipv4 address) = 0;
+  // Forgets the address's record, whatever its state.
+  virtual Result<void> delete_lease(Ipv4 address) = 0;
+
+  virtual Result<void> pause() = 0;  // pausing twice is pausing
+  virtual Result<void> resume() = 0;
+  // Until the next reload or restart, which take it from the file.
+  virtual Result<void> set_authorized(bool authorized) = 0;
+  // Reads the file again. The text says what changed; the error has every problem, a line each, and
+  // the old configuration stays.
+  virtual Result<std::string> reload() = 0;
+  // Tries again to grant after the disk was full. Fails while it still is, or when the fault is
+  // final.
+  virtual Result<void> resume_journal() = 0;
+
+  // `client`: "any", a hardware address "02:00:00:00:00:07", or a client id "hex:01…". Invalid when
+  // it is none of these, Busy when too many follow already.
+  virtual Result<uint64_t> trace_open(std::string_view client) = 0;
+  // False: no line is waiting in the bounded ring. Never waits. A line says one stage's decision; a
+  // line of its own says how many were lost to a slow reader.
+  virtual bool trace_next(uint64_t trace, std::string& line) = 0;
+  virtual void trace_close(uint64_t trace) = 0;
+};
+
+}  // namespace hookline::control

@@ -1,0 +1,39 @@
+// The commands that talk to a running server over its control socket.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "control/render.h"
+#include "server/cli.h"
+
+namespace hookline::cli {
+
+// `socket` empty: the default one.
+struct Target {
+  std::string socket;
+  control::Format format = control::Format::Table;
+};
+
+// Texts as they were typed; empty: no such filter. The server checks them.
+struct LeaseArguments {
+  std::string scope;
+  std::string address;
+  std::string hw_address;
+  std::string client_id;
+  std::string state;
+};
+
+int show_status(const Target& target, Streams streams);
+int show_leases(const Target& target, const LeaseArguments& arguments, Streams streams);
+int show_scopes(const Target& target, Streams streams);
+// `all`: the reasons with a count of 0 too, which a table leaves out.
+int show_drops(const Target& target, bool all, Streams streams);
+int show_metrics(const Target& target, Streams streams);
+// Until the server stops or the process is ended.
+int follow_trace(const Target& target, const std::string& client, Streams streams);
+// A call that changes something: "pause", "reload", …; `address` where it takes one, else empty.
+int change(const Target& target, const std::string& call, const std::string& address,
+           Streams streams);
+
+}  // namespace hookline::cli

@@ -1,0 +1,106 @@
+#include "server/core.h"
+
+namespace hookline::server {
+
+namespace {
+
+std::vector<std::pair<uint32_t, std::string>> scope_names(const Config& config) {
+  std::vector<std::pair<uint32_t, std::string>> names;
+  for (const Scope& scope : config.scopes) names.emplace_back(scope.key, scope.id);
+  return names;
+}
+
+}  // namespace
+
+Core::Core(World world, std::shared_ptr<const Config> config)
+    : world_(world),
+      config_(std::move(config)),
+      in_flight_(world.hash_seed),
+      ends_(pool_, in_flight_, traces_, counters_),
+      receiver_(world.port, pool_, ends_, counters_),
+      filter_(ends_, counters_),
+      decoder_(ends_),
+      encoder_(ends_),
+      injector_(world.port, world.links, counters_),
+      engine_(std::make_unique<lease::Engine>(ends_, world.hash_seed)) {}
+
+Result<std::unique_ptr<Core>> Core::start(World world, std::shared_ptr<const Config> config,
+                                          store::Journal::Options journal_options) {
+  std::unique_ptr<Core> core(new Core(world, std::move(config)));
+  if (auto opened = core->open(journal_options); !opened) return tl::unexpected(opened.error());
+  return core;
+}
+
+Result<void> Core::open(store::Journal::Options journal_options) {
+  if (auto done = engine_->configure(config_, world_.links.table()); !done) return done;
+  auto journal = store::Journal::open(
+      world_.state_dir, world_.background, world_.log, journal_options,
+      [this](const LeaseRecord& record) { engine_->restore(record); }, &recovered_);
+  if (!journal) return tl::unexpected(journal.error());
+  journal_ = std::move(*journal);
+  journal_->name_scopes(scope_names(*config_));
+  lease_clock_ = lease::LeaseClock(recovered_.newest_s);
+  open_gate();
+  pipeline_ = std::make_unique<Pipeline>(
+      Stages{receiver_, filter_, decoder_, *engine_, *journal_, encoder_, injector_}, world_.links,
+      gate_, in_flight_, ends_, traces_, counters_, world_.log);
+  return {};
+}
+
+void Core::open_gate() {
+  gate_.authorized = config_->server.authorized;
+  gate_.max_packet_age_ns = config_->server.max_packet_age_ns;
+}
+
+Now Core::read_clock() {
+  const io::ClockReading reading = world_.clock.read();
+  const Now now = lease_clock_.read(reading.boot_ns, reading.wall_ns);
+  const std::optional<int64_t> step = lease_clock_.take_step();
+  return step ? follow_step(*step, now) : now;
+}
+
+// Without the record lease time stays as it was, which is right for every lease; only after a
+// restart would they be read as that much earlier or later.
+Now Core::follow_step(int64_t step_s, Now now) {
+  world_.log.warning("the wall clock was stepped; leases keep their length", {{"seconds", step_s}});
+  if (auto done = journal_->commit_clock_step(step_s, now); !done) {
+    world_.log.error("clock step not recorded", {{"why", done.error().text}});
+    return now;
+  }
+  engine_->shift_times(step_s);
+  return lease_clock_.follow(step_s);
+}
+
+bool Core::turn() { return pipeline_->turn(read_clock()); }
+
+int64_t Core::idle_ns() {
+  const io::ClockReading reading = world_.clock.read();
+  const Now now{reading.boot_ns, lease_clock_.read(reading.boot_ns, reading.wall_ns).lease_s};
+  return std::max<int64_t>(0, pipeline_->idle_until(now) - now.boot_ns);
+}
+
+void Core::stop() { pipeline_->drain(read_clock()); }
+
+Result<void> Core::reconfigure(std::shared_ptr<const Config> config) {
+  if (auto done = engine_->configure(config, world_.links.table()); !done) return done;
+  config_ = std::move(config);
+  journal_->name_scopes(scope_names(*config_));
+  open_gate();
+  return {};
+}
+
+Result<void> Core::release_lease(Ipv4 address) {
+  const Now now = read_clock();
+  auto record = engine_->propose_release(address, now);
+  if (!record) return tl::unexpected(record.error());
+  return pipeline_->commit_record(*record, now);
+}
+
+Result<void> Core::delete_lease(Ipv4 address) {
+  const Now now = read_clock();
+  auto record = engine_->propose_delete(address, now);
+  if (!record) return tl::unexpected(record.error());
+  return pipeline_->commit_record(*record, now);
+}
+
+}  // namespace hookline::server

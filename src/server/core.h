@@ -1,0 +1,100 @@
+// All stages over one world: made here and nowhere else, for the server (serve.cc, on Linux) and
+// for the simulator (tests/sim, on a fake wire, disk and clock) alike.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "filter/filter_engine.h"
+#include "inject/injector.h"
+#include "io/background.h"
+#include "io/clock.h"
+#include "io/files.h"
+#include "io/links.h"
+#include "io/packet_port.h"
+#include "lease/engine.h"
+#include "lease/lease_clock.h"
+#include "line/config.h"
+#include "line/counters.h"
+#include "receive/receiver.h"
+#include "server/in_flight.h"
+#include "server/packet_ends.h"
+#include "server/pipeline.h"
+#include "server/trace.h"
+#include "store/journal.h"
+#include "wire/decoder.h"
+#include "wire/encoder.h"
+
+namespace hookline::server {
+
+// The outside: everything that is not the same in a simulation. All outlive the Core.
+struct World {
+  io::Clock& clock;
+  io::Directory& state_dir;
+  io::Background& background;
+  io::PacketPort& port;
+  io::LinkMonitor& links;
+  Logger& log;
+  uint64_t hash_seed = 0;  // secret: clients choose what is hashed
+};
+
+class Core {
+ public:
+  // Recovers the leases from the state directory and is ready for its first turn.
+  static Result<std::unique_ptr<Core>> start(World world, std::shared_ptr<const Config> config,
+                                             store::Journal::Options journal_options = {});
+
+  // Packet thread, all of them.
+  Now read_clock();
+  bool turn();
+  // Nanoseconds that the packet thread may sleep if no frame comes.
+  int64_t idle_ns();
+  void stop();
+  Result<void> reconfigure(std::shared_ptr<const Config> config);
+  Result<void> release_lease(Ipv4 address);
+  Result<void> delete_lease(Ipv4 address);
+
+  // Packet thread, or inside a Mailbox job.
+  lease::Engine& engine() { return *engine_; }
+  store::Journal& journal() { return *journal_; }
+  const Config& config() const { return *config_; }
+  std::shared_ptr<const Config> shared_config() const { return config_; }
+  const io::LinkTable& links() const { return world_.links.table(); }
+  const lease::LeaseClock& lease_clock() const { return lease_clock_; }
+  std::string why_not_granting() const { return pipeline_->why_not_granting(); }
+  size_t packets_in_flight() const { return pool_.size() - pool_.available(); }
+
+  // Any thread.
+  Gate& gate() { return gate_; }
+  TraceHub& traces() { return traces_; }
+  const Counters& counters() const { return counters_; }
+  const store::Recovered& recovered() const { return recovered_; }
+
+ private:
+  Core(World world, std::shared_ptr<const Config> config);
+  Result<void> open(store::Journal::Options journal_options);
+  void open_gate();
+  Now follow_step(int64_t step_s, Now now);
+
+  World world_;
+  std::shared_ptr<const Config> config_;
+  Counters counters_;
+  Gate gate_;
+  TraceHub traces_;
+  PacketPool pool_;
+  InFlight in_flight_;
+  PacketEnds ends_;
+  receive::Receiver receiver_;
+  filter::FilterEngine filter_;
+  wire::Decoder decoder_;
+  wire::Encoder encoder_;
+  inject::Injector injector_;
+  lease::LeaseClock lease_clock_;
+  store::Recovered recovered_;
+  std::unique_ptr<lease::Engine> engine_;
+  std::unique_ptr<store::Journal> journal_;
+  std::unique_ptr<Pipeline> pipeline_;
+};
+
+}  // namespace hookline::server

@@ -1,0 +1,254 @@
+#include "server/pipeline.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace hookline::server {
+
+Pipeline::Pipeline(Stages stages, io::LinkMonitor& links, Gate& gate, InFlight& in_flight,
+                   Endings& endings, TraceHub& traces, Counters& counters, Logger& log)
+    : stages_(stages),
+      links_(links),
+      gate_(gate),
+      in_flight_(in_flight),
+      endings_(endings),
+      traces_(traces),
+      counters_(counters),
+      log_(log) {}
+
+bool Pipeline::turn(Now now) {
+  counters_.turns.add();
+  follow_links();
+  follow_journal(now);
+
+  Batch<Request> requests = admit_new(now);
+  lease::Proposed proposed = stages_.engine.propose(std::move(requests), now);
+  trace_decisions(proposed.immediate, "decided");
+  trace_decisions(proposed.durable, "proposed");
+  deferred_ = std::move(proposed.deferred);
+
+  bool busy = send(stages_.encoder.encode(std::move(proposed.immediate)), now);
+  busy |= collect_expired(now) != 0;
+  Batch<Committed> committed = commit(std::move(proposed.durable), now);
+  busy |= !committed.empty();
+  committed = end_without_reply(std::move(committed));
+  busy |= send(stages_.encoder.encode(std::move(committed)), now);
+  busy |= finish(stages_.injector.completions(now));
+
+  feed_snapshot();
+  return busy || !deferred_.empty() || stages_.journal.snapshot_open();
+}
+
+int64_t Pipeline::idle_until(Now now) const {
+  const LeaseSeconds expiry = stages_.engine.next_expiry();
+  // Once a second whatever happens: the clock is read, a full disk is tried again.
+  if (expiry == 0 || expiry > now.lease_s) return now.boot_ns + kNsPerSecond;
+  return now.boot_ns;
+}
+
+Batch<Request> Pipeline::admit_new(Now now) {
+  const size_t room = std::min(kTurnPacketsMax - deferred_.size(), stages_.injector.room());
+  Batch<Frame> frames = stages_.receiver.take(room, links_.table(), now);
+  Batch<Admitted> admitted = stages_.filter.admit(std::move(frames));
+  Batch<Request> fresh = through_gate(stages_.decoder.decode(std::move(admitted)), now);
+  // What waited goes first: a client's packets keep their order.
+  Batch<Request> requests = std::move(deferred_);
+  for (Request& request : fresh) requests.push(std::move(request));
+  fresh.clear();
+  return requests;
+}
+
+const Drop* Pipeline::refusal(const Request& request, Now now) const {
+  static constexpr Drop kUnauthorized = Drop::Unauthorized;
+  static constexpr Drop kPaused = Drop::Paused;
+  static constexpr Drop kTooOld = Drop::TooOld;
+  if (!gate_.authorized.load(std::memory_order_relaxed)) return &kUnauthorized;
+  if (gate_.paused.load(std::memory_order_relaxed)) return &kPaused;
+  const int64_t age_max = gate_.max_packet_age_ns.load(std::memory_order_relaxed);
+  if (age_max != 0 && now.boot_ns - request.packet().ingress.arrived_ns > age_max) return &kTooOld;
+  return nullptr;
+}
+
+Batch<Request> Pipeline::through_gate(Batch<Request> requests, Now now) {
+  Batch<Request> passed;
+  for (Request& request : requests) {
+    Packet& packet = request.packet();
+    counters_.received[static_cast<size_t>(packet.message.type)].add();
+    if (traces_.active()) {
+      packet.traced = traces_.follows(packet);
+      trace(packet, "received", fmt::format("{} bytes", packet.request_size));
+    }
+    if (const Drop* reason = refusal(request, now)) {
+      endings_.drop(std::move(request), *reason);
+    } else if (!in_flight_.enter(packet)) {
+      endings_.drop(std::move(request), Drop::Duplicate);
+    } else {
+      passed.push(std::move(request));
+    }
+  }
+  requests.clear();
+  return passed;
+}
+
+Batch<Committed> Pipeline::commit(Batch<Proposal> proposals, Now now) {
+  const std::span<const LeaseRecord> others(expired_.data(), expired_count_);
+  if (proposals.empty() && others.empty()) return {};
+  Result<Batch<Committed>> committed = stages_.journal.commit(proposals, others, now);
+  expired_count_ = 0;
+  if (!committed) {
+    log_.error("lease journal failed", {{"why", committed.error().text}});
+    for (Proposal& proposal : proposals) {
+      stages_.engine.withdraw(proposal.packet());
+      endings_.drop(std::move(proposal), Drop::CommitFailed);
+    }
+    proposals.clear();
+    return {};
+  }
+  for (const LeaseRecord& record : others) stages_.engine.apply(record);
+  counters_.leases_expired.add(others.size());
+  for (const Committed& c : *committed) {
+    stages_.engine.apply(c);
+    trace(c.packet(), "committed", "record is on disk");
+  }
+  return std::move(*committed);
+}
+
+// RELEASE and DECLINE get no reply: they are completely processed once their record is committed.
+Batch<Committed> Pipeline::end_without_reply(Batch<Committed> committed) {
+  Batch<Committed> with_reply;
+  for (Committed& c : committed) {
+    const Grant& grant = c.grant();
+    if (grant.reply != ReplyKind::None) {
+      (grant.renewed ? counters_.leases_renewed : counters_.leases_granted).add();
+      with_reply.push(std::move(c));
+      continue;
+    }
+    const bool declined = grant.record.state == LeaseState::Declined;
+    (declined ? counters_.leases_declined : counters_.leases_released).add();
+    endings_.complete(std::move(c).release());
+  }
+  committed.clear();
+  return with_reply;
+}
+
+bool Pipeline::send(Batch<Reply> replies, Now now) {
+  if (replies.empty()) return false;
+  stages_.injector.submit(stages_.filter.release(std::move(replies)), now);
+  finish(stages_.injector.completions(now));
+  return true;
+}
+
+bool Pipeline::finish(Batch<Completion> completions) {
+  const bool any = !completions.empty();
+  for (Completion& completion : completions) {
+    const Packet& packet = completion.packet();
+    if (completion.error() == 0) {
+      trace(packet, "sent", fmt::format("{} to {}", message_type_name(packet.reply_type),
+                                        packet.destination.address.text()));
+    } else {
+      log_.warning("reply not sent", {{"to", packet.destination.address.text()},
+                                      {"why", std::strerror(completion.error())}});
+      trace(packet, "failed", std::strerror(completion.error()));
+    }
+    endings_.complete(std::move(completion).release());
+  }
+  completions.clear();
+  return any;
+}
+
+size_t Pipeline::collect_expired(Now now) {
+  expired_count_ = stages_.journal.failed() ? 0 : stages_.engine.take_expired(now, expired_);
+  return expired_count_;
+}
+
+void Pipeline::feed_snapshot() {
+  store::Journal& journal = stages_.journal;
+  if (!journal.snapshot_open()) {
+    if (!journal.wants_snapshot()) return;
+    journal.begin_snapshot();
+    snapshot_cursor_ = 0;
+  }
+  if (!journal.snapshot_open() || !journal.snapshot_has_room()) return;
+  snapshot_cursor_ =
+      stages_.engine.scan(snapshot_cursor_, kSnapshotLeasesPerTurn,
+                          [&](const LeaseRecord& record) { journal.add_to_snapshot(record); });
+  if (snapshot_cursor_ == lease::kScanDone) journal.end_snapshot();
+}
+
+Result<void> Pipeline::commit_record(const LeaseRecord& record, Now now) {
+  Batch<Proposal> none;
+  auto committed = stages_.journal.commit(none, {&record, 1}, now);
+  if (!committed) return tl::unexpected(committed.error());
+  stages_.engine.apply(record);
+  return {};
+}
+
+// A full disk stops granting and goes by itself; a failed one stays until a restart.
+void Pipeline::follow_journal(Now now) {
+  const bool ready = stages_.journal.ready(now);
+  if (ready == granting_) return;
+  granting_ = ready;
+  stages_.engine.set_granting(ready);
+  if (ready) {
+    log_.info("granting again: the lease journal has room");
+  } else {
+    log_.error("granting stopped", {{"why", why_not_granting()}});
+  }
+}
+
+std::string Pipeline::why_not_granting() const {
+  if (granting_) return "";
+  if (stages_.journal.failed()) {
+    return "the lease journal failed (" + stages_.journal.failure() +
+           "): restart the server when the disk is sound";
+  }
+  return "no space for the lease journal: free some, granting then goes on by itself";
+}
+
+// Packets that wait hold a pointer to the link they came in by.
+void Pipeline::follow_links() {
+  if (!links_.changed()) return;
+  const io::LinkTable& table = links_.table();
+  Batch<Request> kept;
+  for (Request& request : deferred_) {
+    Ingress& ingress = request.packet().ingress;
+    ingress.link = table.find(ingress.ifindex);
+    if (ingress.link == nullptr) {
+      endings_.drop(std::move(request), Drop::InterfaceWithdrawn);
+    } else {
+      kept.push(std::move(request));
+    }
+  }
+  deferred_.clear();
+  deferred_ = std::move(kept);
+  stages_.engine.links_changed(table);
+}
+
+void Pipeline::drain(Now now) {
+  for (Request& request : deferred_) endings_.drop(std::move(request), Drop::ShuttingDown);
+  deferred_.clear();
+  stages_.injector.abandon(ECANCELED);
+  while (finish(stages_.injector.completions(now))) {
+  }
+}
+
+template <class P>
+void Pipeline::trace_decisions(const Batch<P>& decided, std::string_view stage) {
+  if (!traces_.active()) return;
+  for (const P& product : decided) {
+    const Grant& grant = product.grant();
+    trace(product.packet(), stage,
+          fmt::format("{} scope={} ({})", grant.record.address ? grant.record.address.text()
+                                                               : grant.address.text(),
+                      grant.scope != nullptr ? grant.scope->id : "-", grant.why));
+  }
+}
+
+void Pipeline::trace(const Packet& packet, std::string_view stage, std::string_view text) {
+  if (packet.traced) traces_.line(packet, stage, text);
+}
+
+}  // namespace hookline::server

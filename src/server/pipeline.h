@@ -1,0 +1,97 @@
+// The line, turn by turn (ARCHITECTURE.md, docs/life_of_a_packet.md): the only code that knows all
+// stages. Packet thread only, but for the few members marked otherwise.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <string>
+
+#include "base/log.h"
+#include "filter/filter_engine.h"
+#include "inject/injector.h"
+#include "io/links.h"
+#include "lease/engine.h"
+#include "lease/lease_clock.h"
+#include "line/counters.h"
+#include "line/stages.h"
+#include "receive/receiver.h"
+#include "server/in_flight.h"
+#include "server/trace.h"
+#include "store/journal.h"
+#include "wire/decoder.h"
+#include "wire/encoder.h"
+
+namespace hookline::server {
+
+// What an operator or the configuration says about serving at all. Written by any thread.
+struct Gate {
+  std::atomic<bool> paused{false};
+  std::atomic<bool> authorized{true};
+  std::atomic<int64_t> max_packet_age_ns{0};  // 0: none is too old
+};
+
+// The stages, made and owned by Core; all outlive the pipeline.
+struct Stages {
+  receive::Receiver& receiver;
+  filter::FilterEngine& filter;
+  wire::Decoder& decoder;
+  lease::Engine& engine;
+  store::Journal& journal;
+  wire::Encoder& encoder;
+  inject::Injector& injector;
+};
+
+class Pipeline {
+ public:
+  Pipeline(Stages stages, io::LinkMonitor& links, Gate& gate, InFlight& in_flight, Endings& endings,
+           TraceHub& traces, Counters& counters, Logger& log);
+
+  // One batch from the wire to the wire. Never waits, but for the journal's sync. Returns true when
+  // it did something: when false, the caller may sleep until idle_until().
+  bool turn(Now now);
+
+  // When the next turn has something to do even if no frame comes (Now::boot_ns).
+  int64_t idle_until(Now now) const;
+
+  // Commits a record that no packet asked for (an operator's release or delete), then applies it.
+  Result<void> commit_record(const LeaseRecord& record, Now now);
+
+  // Empty while leases are granted; else why not and what helps.
+  std::string why_not_granting() const;
+
+  // Ends every packet that is still inside: replies under way complete, the rest is dropped.
+  void drain(Now now);
+
+ private:
+  Batch<Request> admit_new(Now now);
+  Batch<Request> through_gate(Batch<Request> requests, Now now);
+  const Drop* refusal(const Request& request, Now now) const;
+  Batch<Committed> commit(Batch<Proposal> proposals, Now now);
+  Batch<Committed> end_without_reply(Batch<Committed> committed);
+  bool send(Batch<Reply> replies, Now now);
+  bool finish(Batch<Completion> completions);
+  size_t collect_expired(Now now);
+  void feed_snapshot();
+  void follow_links();
+  void follow_journal(Now now);
+  template <class P>
+  void trace_decisions(const Batch<P>& decided, std::string_view stage);
+  void trace(const Packet& packet, std::string_view stage, std::string_view text);
+
+  Stages stages_;
+  io::LinkMonitor& links_;
+  Gate& gate_;
+  InFlight& in_flight_;
+  Endings& endings_;
+  TraceHub& traces_;
+  Counters& counters_;
+  Logger& log_;
+
+  Batch<Request> deferred_;  // wait for a proposal of their client to be committed
+  std::array<LeaseRecord, kExpiriesPerTurnMax> expired_;
+  size_t expired_count_ = 0;
+  uint64_t snapshot_cursor_ = 0;
+  bool granting_ = true;
+};
+
+}  // namespace hookline::server

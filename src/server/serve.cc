@@ -1,0 +1,237 @@
+// The wiring of the real server. Order matters: what needs privileges is opened first, then they
+// are dropped, and only then do threads start.
+#include <fmt/core.h>
+
+#include <atomic>
+#include <optional>
+#include <random>
+#include <sstream>
+#include <thread>
+
+#include "base/version.h"
+#include "config/load.h"
+#include "control/server.h"
+#include "io/linux/background.h"
+#include "io/linux/clock.h"
+#include "io/linux/directory.h"
+#include "io/linux/link_monitor.h"
+#include "io/linux/notify.h"
+#include "io/linux/packet_port.h"
+#include "io/linux/privileges.h"
+#include "io/linux/signals.h"
+#include "server/core.h"
+#include "server/mailbox.h"
+#include "server/operator_service.h"
+#include "server/server.h"
+
+namespace hookline::server {
+
+namespace {
+
+Result<std::shared_ptr<const Config>> load_config(const ServeOptions& options, Logger& log) {
+  config::Loaded loaded = config::load_file(options.config_path);
+  for (const config::Problem& warning : loaded.warnings) log.warning(config::format(warning));
+  if (loaded.config == nullptr) {
+    std::string text;
+    for (const config::Problem& error : loaded.errors) {
+      text += (text.empty() ? "" : "\n") + config::format(error);
+    }
+    return fail(ErrorKind::Invalid, text);
+  }
+  auto config = std::make_shared<Config>(*loaded.config);
+  if (options.state_dir) config->server.state_dir = *options.state_dir;
+  if (options.control) config->server.control = *options.control;
+  return std::shared_ptr<const Config>(std::move(config));
+}
+
+class LinuxServer {
+ public:
+  LinuxServer(const ServeOptions& options, Logger& log) : options_(options), log_(log) {}
+
+  Result<void> open();
+  // Until a signal stops it. The exit status.
+  int run();
+
+ private:
+  Result<void> open_network();
+  Result<void> open_state();
+  Result<void> drop_privileges();
+  Result<void> start_core();
+  void packet_loop();
+  void follow_links();
+  void wait_for_signals();
+  void reload();
+  ServerFacts facts() const;
+
+  ServeOptions options_;
+  Logger& log_;
+  std::optional<io::LinuxSignals> signals_;
+  std::shared_ptr<const Config> config_;
+  io::LinuxClock clock_;
+  std::unique_ptr<io::LinuxLinkMonitor> links_;
+  std::unique_ptr<io::LinuxPacketPort> port_;
+  std::unique_ptr<io::LinuxDirectory> state_dir_;
+  std::optional<io::LocalListener> listener_;
+  std::unique_ptr<io::LinuxBackground> background_;
+  std::unique_ptr<Core> core_;
+  std::unique_ptr<Mailbox> mailbox_;
+  std::unique_ptr<OperatorService> service_;
+  std::unique_ptr<control::ControlServer> control_;
+  const io::LinkTable* served_ = nullptr;  // what the port is attached to
+  std::atomic<bool> stopping_{false};
+};
+
+Result<void> LinuxServer::open() {
+  auto signals = io::LinuxSignals::open();
+  if (!signals) return tl::unexpected(signals.error());
+  signals_.emplace(std::move(*signals));
+  auto config = load_config(options_, log_);
+  if (!config) return tl::unexpected(config.error());
+  config_ = *config;
+  if (auto done = open_network(); !done) return done;
+  if (auto done = open_state(); !done) return done;
+  if (auto done = drop_privileges(); !done) return done;
+  return start_core();
+}
+
+Result<void> LinuxServer::open_network() {
+  auto links = io::LinuxLinkMonitor::open(config_->server.interfaces);
+  if (!links) return tl::unexpected(links.error());
+  links_ = std::move(*links);
+  auto port = io::LinuxPacketPort::open();
+  if (!port) return tl::unexpected(port.error());
+  port_ = std::move(*port);
+  if (auto done = port_->watch(links_->fd()); !done) return done;
+  links_->changed();
+  follow_links();
+  for (const std::string& name : links_->missing()) {
+    log_.warning("interface not there yet; it is served when it appears", {{"interface", name}});
+  }
+  return {};
+}
+
+Result<void> LinuxServer::open_state() {
+  auto directory = io::LinuxDirectory::open(config_->server.state_dir);
+  if (!directory) return tl::unexpected(directory.error());
+  state_dir_ = std::move(*directory);
+  auto listener = io::LocalListener::open(config_->server.control, control::kSocketMode);
+  if (!listener) return tl::unexpected(listener.error());
+  listener_.emplace(std::move(*listener));
+  return {};
+}
+
+Result<void> LinuxServer::drop_privileges() {
+  const std::string& user = config_->server.user;
+  if (const auto account = io::find_account(user); account && account->uid != 0) {
+    if (auto done = state_dir_->give_to(account->uid, account->gid); !done) return done;
+  }
+  auto dropped = io::drop_privileges(user);
+  if (!dropped) return tl::unexpected(dropped.error());
+  if (!dropped->empty()) log_.warning(*dropped);
+  return io::confine();
+}
+
+Result<void> LinuxServer::start_core() {
+  background_ = std::make_unique<io::LinuxBackground>();
+  std::random_device random;
+  const uint64_t seed = uint64_t{random()} << 32 | random();
+  const io::ClockReading before = clock_.read();
+  auto core = Core::start({clock_, *state_dir_, *background_, *port_, *links_, log_, seed}, config_);
+  if (!core) return tl::unexpected(core.error());
+  core_ = std::move(*core);
+  const store::Recovered& found = core_->recovered();
+  log_.info("lease journal opened",
+            {{"dir", config_->server.state_dir},
+             {"leases", core_->engine().lease_count()},
+             {"records", found.records},
+             {"torn_bytes", found.torn_bytes},
+             {"ms", (clock_.read().boot_ns - before.boot_ns) / 1'000'000}});
+  mailbox_ = std::make_unique<Mailbox>(*port_);
+  service_ = std::make_unique<OperatorService>(
+      *core_, *mailbox_, clock_, facts(), [this] { return load_config(options_, log_); }, log_);
+  control_ = control::ControlServer::serve(std::move(*listener_), *service_, log_);
+  return {};
+}
+
+ServerFacts LinuxServer::facts() const {
+  return {std::string(kVersion), io::own_process_id(), config_->server.state_dir};
+}
+
+// A new table: the port attaches to what came and detaches from what went.
+void LinuxServer::follow_links() {
+  const io::LinkTable* table = &links_->table();
+  if (table == served_) return;
+  served_ = table;
+  std::vector<std::string> failures;
+  port_->serve(*table, &failures);
+  for (const std::string& failure : failures) log_.error("interface not served", {{"why", failure}});
+  for (const io::Link& link : table->links) {
+    log_.info("serving", {{"interface", link.name},
+                          {"address", link.primary().text()},
+                          {"up", link.up}});
+  }
+}
+
+void LinuxServer::packet_loop() {
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    mailbox_->serve();
+    const bool busy = core_->turn();
+    follow_links();
+    if (!busy) port_->wait(core_->idle_ns());
+  }
+  core_->stop();
+  mailbox_->close();
+}
+
+void LinuxServer::wait_for_signals() {
+  for (;;) {
+    switch (signals_->wait()) {
+      case io::Signal::Stop:
+        return;
+      case io::Signal::Reload:
+        io::notify("RELOADING=1");
+        reload();
+        io::notify("READY=1");
+        break;
+      case io::Signal::None:
+        break;
+    }
+  }
+}
+
+// The service logs what came of it.
+void LinuxServer::reload() { [[maybe_unused]] const auto outcome = service_->reload(); }
+
+int LinuxServer::run() {
+  std::thread packet_thread([this] { packet_loop(); });
+  control_->start();
+  log_.info("serving", {{"config", options_.config_path},
+                        {"scopes", config_->scopes.size()},
+                        {"control", config_->server.control}});
+  io::notify("READY=1\nSTATUS=serving");
+  wait_for_signals();
+  io::notify("STOPPING=1");
+  log_.info("stopping");
+  control_->stop();
+  stopping_ = true;
+  port_->wake();
+  packet_thread.join();
+  log_.info("stopped");
+  return 0;
+}
+
+}  // namespace
+
+int serve(const ServeOptions& options) {
+  Logger log(stderr, options.log_level, io::under_journald());
+  LinuxServer server(options, log);
+  if (auto opened = server.open(); !opened) {
+    // A configuration may have many errors: each on its own line, as `hookline check` prints them.
+    std::istringstream lines(opened.error().text);
+    for (std::string line; std::getline(lines, line);) log.error(line);
+    return 1;
+  }
+  return server.run();
+}
+
+}  // namespace hookline::server

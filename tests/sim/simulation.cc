@@ -1,0 +1,232 @@
+#include "simulation.h"
+
+#include <fmt/core.h>
+
+#include "config/load.h"
+
+namespace hookline::sim {
+
+namespace {
+
+// A pool of 90 addresses on the wire and 60 behind a relay; short leases, so that a run of a few
+// hours sees many ends. Reservations for clients 3 and 5.
+constexpr const char* kConfig = R"(
+[server]
+interfaces = ["eth0"]
+max-packet-age = "5s"
+[leases]
+default-time = "10m"
+min-time = "1m"
+max-time = "1h"
+offer-hold = "30s"
+decline-quarantine = "10m"
+[[scope]]
+id = "wire"
+subnet = "10.77.0.0/24"
+ranges = ["10.77.0.100-10.77.0.189"]
+exclude = ["10.77.0.150-10.77.0.152"]
+bootp = true
+[[scope.reservation]]
+hw-address = "02:00:00:00:00:03"
+address = "10.77.0.7"
+[[scope.reservation]]
+hw-address = "02:00:00:00:00:05"
+address = "10.77.0.120"
+[[scope]]
+id = "relayed"
+subnet = "10.99.0.0/24"
+ranges = ["10.99.0.10-10.99.0.69"]
+)";
+
+constexpr int64_t kMs = 1'000'000;
+
+class Simulation {
+ public:
+  explicit Simulation(const Plan& plan);
+  Outcome run();
+
+ private:
+  void start();
+  void restart();
+  void one_turn();
+  void clients_act();
+  void say(Client& client, Say what);
+  void look_at(const std::vector<uint8_t>& frame);
+  void take_reply(Client& client, const load::Reply& reply);
+  void trouble();
+  void let_time_pass();
+
+  Plan plan_;
+  Random random_;
+  SimClock clock_;
+  SimWire wire_;
+  SimBackground background_;
+  SimDisk disk_;
+  Logger log_;
+  std::shared_ptr<const Config> config_;
+  std::unique_ptr<server::Core> core_;
+  std::vector<Client> clients_;
+  Checks checks_;
+  Outcome outcome_;
+  bool disk_broken_ = false;
+};
+
+Simulation::Simulation(const Plan& plan)
+    : plan_(plan),
+      random_(plan.seed),
+      wire_(random_),
+      disk_(plan.seed),
+      log_(stderr, LogLevel::Error) {
+  const config::Loaded loaded = config::load_text(kConfig, "sim.toml");
+  CHECK(loaded.config != nullptr, "the simulation's own configuration is valid");
+  config_ = loaded.config;
+  for (uint32_t i = 0; i < plan.clients; ++i) {
+    Client client;
+    client.number = i;
+    client.mac = MacAddress{{2, 0, 0, 0, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)}};
+    if (i % 3 == 1) client.client_id = {1, 2, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)};
+    client.relayed = i % 4 == 2;
+    clients_.push_back(client);
+  }
+  if (plan.wire_faults) wire_.faults = {0.05, 0.05, 0.05, 0.01};
+  disk_.set_lying(plan.lying_disk);
+}
+
+void Simulation::start() {
+  store::Journal::Options options;
+  options.segment_bytes = 64 * 1024;
+  options.snapshot_after_bytes = 96 * 1024;
+  auto core = server::Core::start({clock_, disk_, background_, wire_, wire_, log_, plan_.seed},
+                                  config_, options);
+  if (!core) {
+    outcome_.violation = "the server does not start: " + core.error().text;
+    return;
+  }
+  core_ = std::move(*core);
+  disk_broken_ = false;
+  checks_.recovered(core_->engine(), clients_, clock_.reading.boot_ns);
+}
+
+// As after a power cut: whatever was not synced may be gone, in any part.
+void Simulation::restart() {
+  ++outcome_.restarts;
+  if (core_ != nullptr) core_->stop();
+  core_.reset();
+  background_.forget();
+  disk_.power_cut();
+  wire_.take_sent();
+  start();
+}
+
+void Simulation::say(Client& client, Say what) {
+  if (what == Say::Discover || what == Say::RapidDiscover || what == Say::Inform) {
+    client.xid = static_cast<uint32_t>(random_());
+  }
+  auto frame = make_frame(client, what, random_);
+  if (frame.empty()) return;
+  wire_.client_sends(std::move(frame));
+  const bool gives_up = what == Say::Release || what == Say::Decline;
+  if (gives_up) {
+    checks_.given_up(client);
+    client.bound = {};
+  }
+}
+
+void Simulation::clients_act() {
+  const uint64_t count = below(random_, 40);
+  for (uint64_t i = 0; i < count; ++i) {
+    Client& client = clients_[below(random_, clients_.size())];
+    if (chance(random_, 0.8)) {
+      // What a sane client would say next.
+      const bool live = client.bound && client.until_ns > clock_.reading.boot_ns;
+      say(client, live ? Say::Renew : client.offered ? Say::Select : Say::Discover);
+    } else {
+      say(client, static_cast<Say>(below(random_, kSayCount)));
+    }
+  }
+}
+
+void Simulation::look_at(const std::vector<uint8_t>& frame) {
+  load::Reply reply;
+  const std::string_view wrong = load::read_reply(frame, false, reply);
+  if (!wrong.empty()) {
+    outcome_.violation = fmt::format("the server sent a bad frame: {}", wrong);
+    return;
+  }
+  for (Client& client : clients_) {
+    if (client.mac == reply.chaddr && client.xid == reply.xid) take_reply(client, reply);
+  }
+}
+
+void Simulation::take_reply(Client& client, const load::Reply& reply) {
+  const bool grants = reply.yiaddr && (reply.type == load::MessageType::Ack ||
+                                       reply.type == load::MessageType::None);
+  if (grants) {
+    const uint32_t lease_s = reply.type == load::MessageType::None ? 0x7FFFFFFF : reply.lease_s;
+    checks_.ack_seen(client, reply.yiaddr, lease_s, clock_.reading.boot_ns);
+    if (chance(random_, wire_.faults.lose)) return;  // lost on the way to the client
+    client.bound = reply.yiaddr;
+    client.until_ns = clock_.reading.boot_ns + int64_t{lease_s} * kNsPerSecond;
+    client.offered = {};
+  } else if (reply.type == load::MessageType::Offer) {
+    client.offered = reply.yiaddr;
+    client.offered_by = reply.server_id;
+  } else if (reply.type == load::MessageType::Nak) {
+    client.bound = {};
+    client.offered = {};
+  }
+}
+
+void Simulation::trouble() {
+  if (plan_.crashes && chance(random_, 0.005)) restart();
+  if (plan_.crashes && chance(random_, 0.003)) disk_.fail_after(below(random_, 6));
+  if (plan_.disk_faults && chance(random_, 0.002)) disk_.set_full(true);
+  if (plan_.disk_faults && chance(random_, 0.02)) disk_.set_full(false);
+  if (plan_.clock_steps && chance(random_, 0.003)) {
+    clock_.step_wall(static_cast<int64_t>(below(random_, 20000)) - 10000);
+  }
+  if (chance(random_, 0.004)) wire_.set_up(false);
+  if (chance(random_, 0.05)) wire_.set_up(true);
+  if (core_ != nullptr && core_->journal().failed() && chance(random_, 0.1)) restart();
+}
+
+void Simulation::let_time_pass() {
+  const uint64_t kind = below(random_, 20);
+  if (kind == 0) {
+    clock_.pass(static_cast<int64_t>(below(random_, 400)) * 1000 * kMs);
+  } else {
+    clock_.pass(static_cast<int64_t>(below(random_, 500)) * kMs);
+  }
+}
+
+void Simulation::one_turn() {
+  clients_act();
+  // Until the server has nothing left to do, at most as long as a full inbox can take.
+  for (int i = 0; i < 50 && core_->turn(); ++i) {
+    if (chance(random_, 0.3)) background_.run_one();
+  }
+  for (const auto& frame : wire_.take_sent()) look_at(frame);
+  checks_.counters(*core_);
+  if (chance(random_, 0.5)) background_.run_one();
+}
+
+Outcome Simulation::run() {
+  start();
+  for (int turn = 0; turn < plan_.turns && outcome_.violation.empty(); ++turn) {
+    one_turn();
+    trouble();
+    let_time_pass();
+    if (checks_.violation()) outcome_.violation = *checks_.violation();
+    if (!outcome_.violation.empty()) outcome_.violation += fmt::format(" (turn {})", turn);
+  }
+  if (core_ != nullptr) core_->stop();
+  background_.forget();
+  outcome_.acks = checks_.acks();
+  return outcome_;
+}
+
+}  // namespace
+
+Outcome simulate(const Plan& plan) { return Simulation(plan).run(); }
+
+}  // namespace hookline::sim

@@ -1,0 +1,78 @@
+#!/usr/bin/env -S python3 -B
+"""clang-tidy 14 over every source in src/, two at a time, again only for what has changed.
+
+    tests/tidy/clang_tidy.py BUILD-DIRECTORY [WORD …]   only files whose path holds a WORD
+
+A file is clean as long as its text, its command, .clang-tidy and every header of ours that it
+includes stay the same: a stamp in BUILD-DIRECTORY/clang-tidy says so.
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOL = "clang-tidy-14"
+# What g++ knows and clang does not is no finding.
+EXTRA = ["--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-everything"]
+
+
+def closure(path, seen):
+    """`path` and all headers of ours that it includes, directly or not."""
+    if path in seen or not path.is_file():
+        return
+    seen.add(path)
+    for target in re.findall(r'^\s*#\s*include\s*"([^"]+)"', path.read_text(), flags=re.M):
+        for place in (ROOT / "src", path.parent):
+            closure(place / target, seen)
+
+
+def fingerprint(source, command):
+    files = set()
+    closure(source, files)
+    digest = hashlib.sha256(command.encode())
+    for path in [ROOT / ".clang-tidy"] + sorted(files):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def check(build, source, stamp):
+    run = subprocess.run([TOOL, "-p", build, "--quiet", *EXTRA, source], cwd=ROOT, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
+    if run.returncode == 0:
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text("")
+    return source, run
+
+
+def main():
+    build, words = Path(sys.argv[1]).resolve(), sys.argv[2:]
+    pending, total = [], 0
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        source = Path(entry["directory"], entry["file"]).resolve()
+        name = source.relative_to(ROOT).as_posix() if source.is_relative_to(ROOT) else ""
+        if not name.startswith("src/") or words and not any(w in name for w in words):
+            continue
+        total += 1
+        print_of_it = fingerprint(source, entry["command"])
+        stamp = build / "clang-tidy" / print_of_it
+        if not stamp.exists():
+            pending.append((source, stamp))
+    print(f"{total} files, {len(pending)} to check", flush=True)
+    failed = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        for source, run in pool.map(lambda job: check(build, *job), pending):
+            if run.returncode != 0:
+                failed.append(source.relative_to(ROOT).as_posix())
+                print(re.sub(r"^\d+ warnings.*\n", "", run.stdout, flags=re.M), flush=True)
+    print(f"{len(failed)} of {total} files have findings", *failed, sep="\n  ")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
