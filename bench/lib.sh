@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Sourced by the benchmarks: two namespaces with a wire between them, and their clean removal.
 #
 #   hlbench-PID-s  vs 10.64.0.1/10  the server, on CPU 0
@@ -25,6 +26,7 @@ pool_last=10.127.255.254
 
 bench_dir=
 server_pid=
+load_before=$(cut -d' ' -f1 /proc/loadavg)
 
 bench_die() {
   echo "$(basename "$0"): $*" >&2
@@ -50,7 +52,8 @@ bench_begin() {
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
   mkdir -p "${BENCH_STATE:-$bench_root/build/bench}"
-  bench_dir=$(mktemp -d "${BENCH_STATE:-$bench_root/build/bench}/state.XXXXXX")
+  bench_dir=$(mktemp -d -p "${BENCH_STATE:-$bench_root/build/bench}")
+  chmod 755 "$bench_dir" # a server may give up being root
   bench_network
 }
 
@@ -138,7 +141,7 @@ bench_path() {
 bench_machine() {
   local model
   model=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -1)
-  echo "$(nproc) x $model, Linux $(uname -r)"
+  echo "$(nproc) x $model, Linux $(uname -r), load average before: $load_before"
 }
 
 bench_commit() {

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # Sourced after lib.sh: how each server under comparison is configured and started. Each gets a
 # fresh state directory under $bench_dir unless the caller reuses one.
 

@@ -1,5 +1,5 @@
 # Lines of JSON (see measure in lib_servers.sh) to a table: medians, spread of the rate, and Hookline
-# over the other.
+# over the other. Lost: exchanges that got no answer after all tries.
 
 def median: sort | if length % 2 == 1 then .[length / 2 | floor]
   else (.[length / 2 - 1] + .[length / 2]) / 2 end;
@@ -14,11 +14,13 @@ def figures: {
   p50: (map(.exchange_us.p50) | median),
   p99: (map(.exchange_us.p99) | median),
   cpu: (map(.server_cpu_us_per_exchange) | median),
-  clean: all(.clean)
+  lost: (map(.failed) | add),
+  clean: all(.clean or (.naks + .duplicate_addresses + .malformed + .unexpected + .send_errors
+                        + .warm_failed == 0 and .completed > 0))
 };
 
-[9, 8, 7, 6, 9, 15, 9, 9, 9, 7] as $widths
-| (["server", "exchange", "path", "W", "rate/s", "spread", "p50 us", "p99 us", "CPU us", "clean"]
+[9, 8, 7, 6, 9, 15, 9, 9, 9, 6, 6] as $widths
+| (["server", "exchange", "path", "W", "rate/s", "spread", "p50 us", "p99 us", "CPU us", "lost", "clean"]
    | cells($widths)),
   (group_by([.exchange, .path, .window])[]
    | . as $case
@@ -28,7 +30,7 @@ def figures: {
          (.value.rate | round | tostring),
          "\(.value.low | round)-\(.value.high | round)",
          (.value.p50 | round | tostring), (.value.p99 | round | tostring), (.value.cpu | fixed),
-         (if .value.clean then "yes" else "NO" end)]
+         (.value.lost | tostring), (if .value.clean then "yes" else "NO" end)]
       | cells($widths)),
      (if $by.responder and $by.hookline then
         "  Hookline is at \($by.hookline.rate / $by.responder.rate * 100 | fixed) % of the responder"

@@ -71,7 +71,9 @@ struct Leases {
 
 void print_times(const char* what, std::vector<double> us) {
   std::sort(us.begin(), us.end());
-  const auto at = [&us](double q) { return us[static_cast<size_t>(q * static_cast<double>(us.size() - 1))]; };
+  const auto at = [&us](double q) {
+    return us[static_cast<size_t>(q * static_cast<double>(us.size() - 1))];
+  };
   fmt::print("{}: p50 {:.0f} us, p99 {:.0f} us, p99.9 {:.0f} us, max {:.0f} us\n", what, at(0.5),
              at(0.99), at(0.999), us.back());
 }

@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "config/draft.h"
+#include "config/nesting.h"
 #include "config/syntax.h"
 #include "config/toml.h"
 
@@ -19,6 +20,10 @@ namespace {
 // None: a syntax error, which was reported.
 std::optional<toml::table> parse(std::string_view text, const std::string& path,
                                  Problems& problems) {
+  if (const auto deep = find_deep_nesting(text)) {
+    problems.error(*deep, "lists and tables are nested too deeply");
+    return std::nullopt;
+  }
   try {
     return toml::parse(text, path);
   } catch (const toml::parse_error& e) {

@@ -270,8 +270,8 @@ constexpr CallInfo kCalls[] = {
 void record(Logger& log, std::string_view who, const CallRequest& request,
             const StreamResult& result) {
   const json::value* address = request.args.if_contains("address");
-  const std::string what =
-      address != nullptr && address->is_string() ? json::serialize(*address) : std::string();
+  std::string what;
+  if (address != nullptr && address->is_string()) what = address->get_string().c_str();
   if (result) {
     log.info("operator's call done", {{"call", request.call}, {"argument", what}, {"by", who}});
   } else {

@@ -100,6 +100,7 @@ Batch<Committed> Pipeline::commit(Batch<Proposal> proposals, Now now) {
   expired_count_ = 0;
   if (!committed) {
     log_.error("lease journal failed", {{"why", committed.error().text}});
+    for (const LeaseRecord& record : others) stages_.engine.withdraw(record);
     for (Proposal& proposal : proposals) {
       stages_.engine.withdraw(proposal.packet());
       endings_.drop(std::move(proposal), Drop::CommitFailed);
@@ -160,7 +161,7 @@ bool Pipeline::finish(Batch<Completion> completions) {
 }
 
 size_t Pipeline::collect_expired(Now now) {
-  expired_count_ = stages_.journal.failed() ? 0 : stages_.engine.take_expired(now, expired_);
+  expired_count_ = granting_ ? stages_.engine.take_expired(now, expired_) : 0;
   return expired_count_;
 }
 
@@ -181,7 +182,10 @@ void Pipeline::feed_snapshot() {
 Result<void> Pipeline::commit_record(const LeaseRecord& record, Now now) {
   Batch<Proposal> none;
   auto committed = stages_.journal.commit(none, {&record, 1}, now);
-  if (!committed) return tl::unexpected(committed.error());
+  if (!committed) {
+    stages_.engine.withdraw(record);
+    return tl::unexpected(committed.error());
+  }
   stages_.engine.apply(record);
   return {};
 }

@@ -124,6 +124,7 @@ Result<void> LinuxServer::drop_privileges() {
   const std::string& user = config_->server.user;
   if (const auto account = io::find_account(user); account && account->uid != 0) {
     if (auto done = state_dir_->give_to(account->uid, account->gid); !done) return done;
+    listener_->give_to(account->uid, account->gid);
   }
   auto dropped = io::drop_privileges(user);
   if (!dropped) return tl::unexpected(dropped.error());

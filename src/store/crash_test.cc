@@ -36,8 +36,8 @@ OwnedLease random_lease(std::mt19937_64& random, LeaseSeconds now_s) {
   l.fields.hardware_type = static_cast<uint8_t>(random() % 3);
   l.fields.scope_key = static_cast<uint32_t>(random());
   l.fields.start = now_s - static_cast<LeaseSeconds>(random() % 100000);
-  l.fields.expiry = random() % 5 == 0 ? kLeaseTimeInfinite
-                                      : now_s + static_cast<LeaseSeconds>(random() % 100000);
+  l.fields.expiry =
+      random() % 5 == 0 ? kLeaseTimeInfinite : now_s + static_cast<LeaseSeconds>(random() % 100000);
   l.fields.last_transaction = now_s;
   l.hardware_address = random_bytes(random, 16);
   const size_t most = random() % 4 == 0 ? 255 : 8;
@@ -331,7 +331,8 @@ TEST(JournalDamage, AFlippedBitAnywhereIsFoundAndRepairLosesOnlyItsCommit) {
       bench.close();
       // Nothing was deleted by the repair: the damaged file is there, byte by byte.
       for (const std::string& moved : repaired->moved) {
-        ASSERT_EQ(*bench.disk.get(moved), moved == file.name + ".damaged" ? bytes : *bench.disk.get(moved));
+        ASSERT_EQ(*bench.disk.get(moved),
+                  moved == file.name + ".damaged" ? bytes : *bench.disk.get(moved));
       }
       for (const std::string& name : bench.names()) (void)bench.disk.remove(name);
     }
@@ -363,7 +364,8 @@ TEST(JournalDamage, ACutFileIsFound) {
   build(&bench);
   for (const Content& file : contents_of(bench)) {
     if (file.used == 0) continue;
-    for (uint64_t size : {file.used - 1, file.used / 2, uint64_t{100}, uint64_t{64}, uint64_t{10}}) {
+    for (uint64_t size :
+         {file.used - 1, file.used / 2, uint64_t{100}, uint64_t{64}, uint64_t{10}}) {
       auto bytes = file.bytes;
       bytes.resize(size);
       bench.disk.put(file.name, bytes);
@@ -400,7 +402,8 @@ TEST(JournalDamage, ATornTailIsCutAndALastCommitThatRottedIsNot) {
   ASSERT_TRUE(image && image->damage.empty());
   const FileScan scan = image->last_used()->scan;
   size_t tears = 0;
-  for (uint64_t sector = scan.last_frame / kSectorBytes; sector * kSectorBytes < scan.end; ++sector) {
+  for (uint64_t sector = scan.last_frame / kSectorBytes; sector * kSectorBytes < scan.end;
+       ++sector) {
     auto bytes = whole;
     const uint64_t from = std::max(scan.last_frame, sector * kSectorBytes);
     const uint64_t to = std::min(scan.end, (sector + 1) * kSectorBytes);

@@ -177,13 +177,6 @@ uint32_t size_check(uint32_t size) {
   return crc;
 }
 
-uint32_t load_size(const uint8_t* frame) {
-  const uint32_t word = load<uint32_t>(frame);
-  const uint32_t size = word & 0xFFFFFF;
-  if (word == 0) return 0;
-  return word >> 24 == size_check(size) ? size : kFrameSizeInvalid;
-}
-
 uint32_t frame_crc(const uint8_t* frame, uint32_t size, FileName file) {
   // The file's identity is part of the sum: a frame left over from another file never checks.
   uint8_t salt[16];
@@ -330,12 +323,19 @@ uint8_t* pad_frame(uint8_t* frame, uint8_t* end) {
 }
 
 void seal_frame(uint8_t* frame, FileName file) {
-  store<uint32_t>(frame + 4, frame_crc(frame, load_size(frame), file));
+  store<uint32_t>(frame + 4, frame_crc(frame, load_frame_size(frame), file));
+}
+
+uint32_t load_frame_size(const uint8_t* frame) {
+  const uint32_t word = load<uint32_t>(frame);
+  const uint32_t size = word & 0xFFFFFF;
+  if (word == 0) return 0;
+  return word >> 24 == size_check(size) ? size : kFrameSizeInvalid;
 }
 
 FrameHeader load_frame_header(const uint8_t* p) {
   FrameHeader h;
-  h.size = load_size(p);
+  h.size = load_frame_size(p);
   h.crc = load<uint32_t>(p + 4);
   h.first_sequence = load<uint64_t>(p + 8);
   h.leases = load<uint32_t>(p + 16);
@@ -347,7 +347,7 @@ FrameHeader load_frame_header(const uint8_t* p) {
 bool frame_checks(Bytes file, uint64_t offset, FileName name) {
   if (offset > file.size() || file.size() - offset < kFrameHeaderBytes) return false;
   const uint8_t* p = file.data() + offset;
-  const uint32_t size = load_size(p);
+  const uint32_t size = load_frame_size(p);
   if (size < kFrameHeaderBytes || size % kFrameAlign != 0 || size > file.size() - offset) {
     return false;
   }

@@ -73,7 +73,8 @@ void encode_frame_header(const FrameHeader& header, uint8_t* out);
 // Computes and stores the checksum of a frame whose header is in place.
 void seal_frame(uint8_t* frame, FileName file);
 
-FrameHeader load_frame_header(const uint8_t* frame);
+uint32_t load_frame_size(const uint8_t* frame);       // reads 4 bytes
+FrameHeader load_frame_header(const uint8_t* frame);  // reads kFrameHeaderBytes
 // True when `file` holds a whole frame with a right checksum at `offset`.
 bool frame_checks(Bytes file, uint64_t offset, FileName name);
 
@@ -126,9 +127,7 @@ void shift_times(LeaseRecord* lease, int64_t delta_s);
 
 // Every frame ends in at least one byte of padding, which is not zero: so no sector's share of a
 // frame that was written whole reads as zeros.
-constexpr uint64_t padded_size(uint64_t size) {
-  return (size / kFrameAlign + 1) * kFrameAlign;
-}
+constexpr uint64_t padded_size(uint64_t size) { return (size / kFrameAlign + 1) * kFrameAlign; }
 // Pads the frame that ends at `end`; returns its new end.
 uint8_t* pad_frame(uint8_t* frame, uint8_t* end);
 

@@ -26,7 +26,8 @@ TEST(Crc32c, KnownValues) {
   EXPECT_EQ(crc32c_portable(as_bytes("123456789")), 0xE3069283u);
 }
 
-RC_GTEST_PROP(Crc32c, BothImplementationsAgreeAndContinue, (std::vector<uint8_t> a, std::vector<uint8_t> b)) {
+RC_GTEST_PROP(Crc32c, BothImplementationsAgreeAndContinue,
+              (std::vector<uint8_t> a, std::vector<uint8_t> b)) {
   std::vector<uint8_t> both = a;
   both.insert(both.end(), b.begin(), b.end());
   RC_ASSERT(crc32c(both) == crc32c_portable(both));

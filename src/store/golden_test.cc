@@ -143,7 +143,8 @@ TEST(GoldenV1, TheSameBytesAreWrittenToday) {
 }
 
 TEST(GoldenV1, TheDocumentShowsThem) {
-  const auto path = std::filesystem::path(__FILE__).parent_path() / "../../docs/lease_journal_format.md";
+  const auto path =
+      std::filesystem::path(__FILE__).parent_path() / "../../docs/lease_journal_format.md";
   std::ifstream in(path);
   ASSERT_TRUE(in) << path;
   std::stringstream text;
@@ -158,7 +159,8 @@ TEST(GoldenV1, TheDocumentShowsThem) {
     } else if (line == "```") {
       inside = false;
     } else if (inside) {
-      const auto part = from_hex(line.substr(0, line.find('|')));
+      const std::string_view left = std::string_view(line).substr(0, line.find('|'));
+      const auto part = from_hex(left.substr(0, left.find_last_not_of(' ') + 1));
       ASSERT_TRUE(part) << line;
       shown.insert(shown.end(), part->begin(), part->end());
     }

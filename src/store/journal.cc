@@ -35,8 +35,7 @@ void check_sizes(const LeaseRecord& l) {
 
 }  // namespace
 
-Journal::Journal(io::Directory& directory, io::Background& background, Logger& log,
-                 Options options)
+Journal::Journal(io::Directory& directory, io::Background& background, Logger& log, Options options)
     : directory_(directory), log_(log), options_(options) {
   frame_bytes_max_ =
       padded_size(kFrameHeaderBytes + options.commit_records_max * kJournalRecordBytesMax);
@@ -160,8 +159,8 @@ Result<void> Journal::commit_clock_step(int64_t delta_s, Now now) {
   if (auto written = write_frame(new_frame(now), out); !written) return written;
   // Leases given to a snapshot until now have times from before the step.
   if (chunk_ != nullptr) close_chunk();
-  clock_shift_s_ = static_cast<int64_t>(static_cast<uint64_t>(clock_shift_s_) +
-                                        static_cast<uint64_t>(delta_s));
+  clock_shift_s_ =
+      static_cast<int64_t>(static_cast<uint64_t>(clock_shift_s_) + static_cast<uint64_t>(delta_s));
   return {};
 }
 
@@ -178,8 +177,9 @@ Result<void> Journal::write_frame(FrameHeader header, uint8_t* end) {
   const uint64_t size = padded_size(static_cast<uint64_t>(end - frame_start()));
   if (!current_ || current_.end + size > current_.fresh.capacity) {
     if (!spare_) {
-      return fail(ErrorKind::NoSpace, fmt::format("{}: no room for the lease journal's next segment",
-                                                  directory_.path()));
+      return fail(
+          ErrorKind::NoSpace,
+          fmt::format("{}: no room for the lease journal's next segment", directory_.path()));
     }
     roll();
   }
@@ -272,9 +272,7 @@ void Journal::begin_snapshot() {
   close_chunk();
 }
 
-bool Journal::snapshot_has_room() const {
-  return worker_->free_chunks() > kChunksPerTurn;
-}
+bool Journal::snapshot_has_room() const { return worker_->free_chunks() > kChunksPerTurn; }
 
 void Journal::add_to_snapshot(const LeaseRecord& lease) {
   CHECK(snapshot_open_, "leases go into an open snapshot");

@@ -50,8 +50,8 @@ class Journal {
     uint64_t segment_bytes = kJournalSegmentBytes;  // raised where a full commit needs more
     uint64_t snapshot_after_bytes = uint64_t{64} << 20;
     size_t commit_records_max = kJournalCommitRecordsMax;
-    int64_t retry_ns = kNsPerSecond;                 // after a full disk
-    int64_t snapshot_retry_ns = 60 * kNsPerSecond;   // after a failed snapshot
+    int64_t retry_ns = kNsPerSecond;                // after a full disk
+    int64_t snapshot_retry_ns = 60 * kNsPerSecond;  // after a failed snapshot
   };
 
   struct Stats {
@@ -168,13 +168,13 @@ class Journal {
   struct AlignedDelete {
     void operator()(uint8_t* p) const { ::operator delete[](p, std::align_val_t{4096}); }
   };
-  size_t frame_bytes_max_ = 0;  // of a full commit, scope names not included
+  size_t frame_bytes_max_ = 0;                        // of a full commit, scope names not included
   std::unique_ptr<uint8_t[], AlignedDelete> buffer_;  // a file header, then a frame
 
   Segment current_;
   std::optional<FreshSegment> spare_;
-  uint64_t next_number_ = 1;    // of the next segment to prepare
-  uint64_t previous_end_ = 0;   // of the segment before current_
+  uint64_t next_number_ = 1;   // of the next segment to prepare
+  uint64_t previous_end_ = 0;  // of the segment before current_
   bool segment_requested_ = false;
   int64_t segment_retry_ns_ = 0;
 

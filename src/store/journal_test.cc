@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
 #include "store/testing.h"
 
 // Tests of a stage know no other folder's library: the simulated disk is compiled in here.
@@ -101,8 +106,8 @@ TEST(Journal, TwoServersOnOneDirectoryAreRefused) {
   Bench bench;
   ASSERT_TRUE(bench.open());
   Bench other;
-  auto second = Journal::open(bench.disk, other.background, other.log, small_options(),
-                              [](const LeaseRecord&) {}, nullptr);
+  auto second = Journal::open(
+      bench.disk, other.background, other.log, small_options(), [](const LeaseRecord&) {}, nullptr);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().kind, ErrorKind::Busy);
 }
@@ -435,6 +440,75 @@ TEST(Journal, AFullCommitOfTheLongestRecordsFits) {
   }
   bench.power_cut();
   ASSERT_TRUE(bench.open());
+  EXPECT_EQ(bench.recovered_leases, acked);
+}
+
+// A background thread that is one, for the thread sanitizer.
+class ThreadBackground final : public io::Background {
+ public:
+  ThreadBackground() : thread_([this] { run(); }) {}
+  ~ThreadBackground() override {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    posted_.notify_one();
+    thread_.join();
+  }
+  void post(std::function<void()> job) override {
+    {
+      std::lock_guard lock(mutex_);
+      jobs_.push_back(std::move(job));
+    }
+    posted_.notify_one();
+  }
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      posted_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+      if (jobs_.empty()) return;
+      auto job = std::move(jobs_.front());
+      jobs_.pop_front();
+      lock.unlock();
+      job();
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable posted_;
+  std::deque<std::function<void()>> jobs_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+TEST(Journal, WorksBesideARealBackgroundThread) {
+  Bench bench;
+  LeaseMap acked;
+  ThreadBackground thread;
+  auto opened = Journal::open(
+      bench.disk, thread, bench.log, small_options(), [](const LeaseRecord&) {}, nullptr);
+  ASSERT_TRUE(opened);
+  bench.journal = std::move(*opened);
+  for (uint32_t n = 0; n < 3000; ++n) {
+    while (!bench.ready()) std::this_thread::yield();
+    OwnedLease lease = typical_lease(n % 500, bench.now.lease_s);
+    ASSERT_TRUE(bench.commit_one(&lease));
+    acked[lease.fields.address.value] = lease;
+    if (n % 700 == 0) bench.journal->ask_for_snapshot();
+    if (!bench.journal->wants_snapshot()) continue;
+    bench.journal->begin_snapshot();
+    for (const auto& [address, kept] : acked) {
+      while (!bench.journal->snapshot_has_room()) std::this_thread::yield();
+      bench.journal->add_to_snapshot(kept.view());
+    }
+    bench.journal->end_snapshot();
+  }
+  EXPECT_GE(bench.journal->stats().snapshots, 1u);
+  bench.power_cut();  // with jobs under way
+  ASSERT_TRUE(bench.open()) << bench.error.text;
   EXPECT_EQ(bench.recovered_leases, acked);
 }
 

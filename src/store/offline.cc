@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <set>
 #include <vector>
@@ -75,7 +74,8 @@ Result<VerifyReport> verify(io::Directory& directory) {
                             file->scan.torn_bytes, state_of(*file, damage)});
   }
   for (const auto* names : {&image->leftovers, &image->outdated_segments}) {
-    for (const std::string& name : *names) report.files.push_back({name, 0, 0, 0, 0, 0, "leftover"});
+    for (const std::string& name : *names)
+      report.files.push_back({name, 0, 0, 0, 0, 0, "leftover"});
   }
   for (const Damage& d : damage) report.damage.push_back({d.file, d.offset, d.what});
   report.sequence = image->sequence;
@@ -85,18 +85,17 @@ Result<VerifyReport> verify(io::Directory& directory) {
 
 std::string VerifyReport::text() const {
   std::string out;
-  auto to = std::back_inserter(out);
   for (const FileReport& f : files) {
-    fmt::format_to(to, "{:<32} {:<8} {:>10} bytes {:>8} frames {:>9} leases", f.file, f.state,
-                   f.bytes, f.frames, f.leases);
-    if (f.torn_bytes != 0) fmt::format_to(to, ", torn: {} bytes", f.torn_bytes);
+    out += fmt::format("{:<32} {:<8} {:>10} bytes {:>8} frames {:>9} leases", f.file, f.state,
+                       f.bytes, f.frames, f.leases);
+    if (f.torn_bytes != 0) out += fmt::format(", torn: {} bytes", f.torn_bytes);
     out += '\n';
   }
   for (const DamageReport& d : damage) {
-    fmt::format_to(to, "damaged: {}: offset {}: {}\n", d.file, d.offset, d.what);
+    out += fmt::format("damaged: {}: offset {}: {}\n", d.file, d.offset, d.what);
   }
-  fmt::format_to(to, "{}: {} lease records, the last is number {}\n", ok() ? "ok" : "damaged",
-                 records, sequence);
+  out += fmt::format("{}: {} lease records, the last is number {}\n", ok() ? "ok" : "damaged",
+                     records, sequence);
   return out;
 }
 

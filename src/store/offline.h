@@ -47,13 +47,13 @@ Result<VerifyReport> verify(io::Directory& directory);
 
 struct DumpedRecord {
   std::string_view file;
-  uint64_t offset = 0;  // of the frame
+  uint64_t offset = 0;    // of the frame
   std::string_view kind;  // "lease", "clock-step", "scope-name", "snapshot-end", "unknown"
   bool from_snapshot = false;
-  LeaseRecord lease;          // lease; times as a server would read them now
-  std::string_view scope;     // its scope's name; empty: not known
-  int64_t clock_step_s = 0;   // clock-step
-  uint32_t scope_key = 0;     // scope-name
+  LeaseRecord lease;         // lease; times as a server would read them now
+  std::string_view scope;    // its scope's name; empty: not known
+  int64_t clock_step_s = 0;  // clock-step
+  uint32_t scope_key = 0;    // scope-name
 };
 
 // Every record that checks, in the order of the files; the views live for the call. Corrupt, after
@@ -62,9 +62,9 @@ Result<void> dump(io::Directory& directory, const std::function<void(const Dumpe
 
 struct RepairReport {
   bool needed = false;
-  uint64_t leases = 0;     // addresses in the new snapshot
+  uint64_t leases = 0;  // addresses in the new snapshot
   uint64_t sequence = 0;
-  std::string snapshot;    // the new snapshot's name
+  std::string snapshot;            // the new snapshot's name
   std::vector<std::string> moved;  // files that are *.damaged now
 };
 

@@ -88,8 +88,7 @@ struct Journal::Open {
   }
 
   Result<void> replay_file(const Image& image, const LoadedFile& file,
-                           const std::function<void(const LeaseRecord&)>& restore,
-                           Recovered* out) {
+                           const std::function<void(const LeaseRecord&)>& restore, Recovered* out) {
     return replay(directory, file, image.clock_shift_s, restore, out);
   }
 
@@ -122,8 +121,7 @@ struct Journal::Open {
   }
 
   Result<void> first_segment() {
-    auto segment =
-        prepare_segment(directory, journal.next_number_, journal.options_.segment_bytes);
+    auto segment = prepare_segment(directory, journal.next_number_, journal.options_.segment_bytes);
     if (!segment && segment.error().kind != ErrorKind::NoSpace) {
       return tl::unexpected(segment.error());
     }

@@ -43,12 +43,13 @@ const char* judge_tail(Bytes file, uint64_t end, FileName name, uint64_t* torn_b
   const uint64_t content = content_end(file);
   if (content <= end) return nullptr;
   const uint64_t room = file.size() - end;
-  const uint32_t size = room >= 4 ? load_frame_header(file.data() + end).size : 0;
+  const uint32_t size = room >= 4 ? load_frame_size(file.data() + end) : 0;
   const uint64_t after = plausible_size(size, room) ? end + size : end + kFrameAlign;
   if (find_frame(file, after, name)) return "a commit is damaged: valid ones follow it";
   if (size == 0) {
     // The sector with the frame's header is lost whole, or the header was overwritten.
-    const uint64_t sector_end = std::min<uint64_t>(file.size(), (end / kSectorBytes + 1) * kSectorBytes);
+    const uint64_t sector_end =
+        std::min<uint64_t>(file.size(), (end / kSectorBytes + 1) * kSectorBytes);
     if (!all_zero(file.subspan(end, sector_end - end))) return "bytes that no commit wrote";
   } else {
     if (!plausible_size(size, room)) return "the size of a commit is impossible";
@@ -81,7 +82,8 @@ void count_frame(const Frame& frame, FileScan* scan) {
       }
     } else if (record.kind == RecordKind::SnapshotEnd) {
       uint64_t leases = 0;
-      scan->complete = decode_snapshot_end(record.body, &leases) == nullptr && leases == scan->leases;
+      scan->complete =
+          decode_snapshot_end(record.body, &leases) == nullptr && leases == scan->leases;
     }
   }
 }
@@ -90,8 +92,7 @@ bool frame_at(Bytes file, uint64_t offset, FileName name, Frame* frame) {
   if (!frame_checks(file, offset, name)) return false;
   frame->offset = offset;
   frame->header = load_frame_header(file.data() + offset);
-  frame->records =
-      file.subspan(offset + kFrameHeaderBytes, frame->header.size - kFrameHeaderBytes);
+  frame->records = file.subspan(offset + kFrameHeaderBytes, frame->header.size - kFrameHeaderBytes);
   return true;
 }
 
@@ -238,7 +239,7 @@ class Loader {
       }
       if (file.scan.header.first_sequence != expected && image_.damage.empty()) {
         damaged(file.text_name, 0,
-                fmt::format("it begins with record {}, and {} is the next", 
+                fmt::format("it begins with record {}, and {} is the next",
                             file.scan.header.first_sequence, expected));
       }
       if (file.contents->view().size() < file.scan.header.capacity) {
@@ -325,8 +326,8 @@ bool next_frame(const LoadedFile& file, uint64_t* offset, Frame* frame) {
 
 std::optional<uint64_t> find_frame(Bytes file, uint64_t from, FileName name) {
   const uint64_t end = content_end(file);
-  for (uint64_t at = from / kFrameAlign * kFrameAlign; at + kFrameHeaderBytes <= file.size() && at < end;
-       at += kFrameAlign) {
+  for (uint64_t at = from / kFrameAlign * kFrameAlign;
+       at + kFrameHeaderBytes <= file.size() && at < end; at += kFrameAlign) {
     if (at >= from && frame_checks(file, at, name)) return at;
   }
   return std::nullopt;

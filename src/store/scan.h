@@ -28,15 +28,15 @@ struct Damage {
 struct FileScan {
   HeaderState header_state = HeaderState::Empty;
   FileHeader header;
-  uint64_t end = 0;             // behind the last frame that checks
-  uint64_t last_frame = 0;      // its offset; 0: none
+  uint64_t end = 0;         // behind the last frame that checks
+  uint64_t last_frame = 0;  // its offset; 0: none
   uint64_t frames = 0;
   uint64_t leases = 0;
-  uint64_t next_sequence = 0;   // of the lease record that would follow
-  int64_t clock_shift_s = 0;    // after the last frame
+  uint64_t next_sequence = 0;  // of the lease record that would follow
+  int64_t clock_shift_s = 0;   // after the last frame
   LeaseSeconds last_base_s = 0;
-  uint64_t torn_bytes = 0;      // behind `end`
-  bool complete = false;        // a snapshot: its end record is there and its count is right
+  uint64_t torn_bytes = 0;  // behind `end`
+  bool complete = false;    // a snapshot: its end record is there and its count is right
 };
 
 struct LoadedFile {
@@ -53,9 +53,9 @@ struct Image {
   std::vector<std::string> leftovers;  // of snapshots begun or finished: not needed any more
   std::vector<std::string> outdated_segments;  // older than the snapshot: not needed either
   std::vector<Damage> damage;
-  uint64_t replay_from = 1;    // number of the first segment of a replay
-  size_t used = 0;             // segments[0 .. used) have been written to
-  uint64_t sequence = 0;       // of the last lease record
+  uint64_t replay_from = 1;  // number of the first segment of a replay
+  size_t used = 0;           // segments[0 .. used) have been written to
+  uint64_t sequence = 0;     // of the last lease record
   int64_t clock_shift_s = 0;
   uint64_t torn_bytes = 0;
 
@@ -82,12 +82,12 @@ std::optional<uint64_t> find_frame(Bytes file, uint64_t from, FileName name);
 // One record of a frame, decoded; the views are into the file.
 struct DecodedRecord {
   RecordKind kind = RecordKind::Padding;
-  LeaseRecord lease;           // Lease: times as on the lease clock after all steps
-  int64_t clock_step_s = 0;    // ClockStep
+  LeaseRecord lease;         // Lease: times as on the lease clock after all steps
+  int64_t clock_step_s = 0;  // ClockStep
   uint64_t snapshot_leases = 0;
-  uint32_t scope_key = 0;      // ScopeName
+  uint32_t scope_key = 0;  // ScopeName
   std::string_view scope_name;
-  bool known = true;           // false: an unknown kind that may be skipped
+  bool known = true;  // false: an unknown kind that may be skipped
 };
 
 // Walks a frame's records and decodes them, lease sequence numbers included.

@@ -93,7 +93,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
   Logger& log_;
   const uint64_t segment_bytes_;
 
-  std::mutex running_;  // held by a job while it runs
+  std::mutex running_;    // held by a job while it runs
   bool stopped_ = false;  // under running_
 
   std::mutex mutex_;

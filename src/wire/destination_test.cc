@@ -50,9 +50,19 @@ TEST_F(DestinationTest, CiaddrIsIgnoredInDiscoverAndSelecting) {
   expect(Reach::Direct, kAddress, 68);
 }
 
+TEST_F(DestinationTest, CiaddrIsIgnoredWhereAServerIsNamed) {  // only SELECTING has option 54
+  grant(renewing().option(54, testing::be32(testing::kServer)).end(), ReplyKind::Ack);
+  expect(Reach::Direct, kAddress, 68);
+}
+
 TEST_F(DestinationTest, NakIsBroadcast) {
   grant(renewing().end(), ReplyKind::Nak);
   expect(Reach::Broadcast, 0xFFFFFFFF, 68);
+}
+
+TEST_F(DestinationTest, NakIsBroadcastWhateverItsYiaddr) {  // a callout may have written one
+  grant(renewing().end(), ReplyKind::Nak);
+  EXPECT_EQ(reply_destination(*packet_, Ipv4{kAddress}).reach, Reach::Broadcast);
 }
 
 TEST_F(DestinationTest, InformToCiaddr) {  // section 4.3.5

@@ -320,6 +320,16 @@ TEST_F(EncoderTest, OverloadsFileThenSname) {  // RFC 2131 section 4.1, RFC 2132
   EXPECT_EQ(r.order[1], 52);
 }
 
+TEST_F(EncoderTest, OverloadStaysWithinTheLimitAtEverySize) {
+  set(17, Buffer(60, 2));
+  for (size_t size = 1; size < 300; ++size) {
+    set(43, Buffer(size, 1));
+    const ParsedReply r = encode(discover().option(55, {43, 17}).end(), ReplyKind::Offer);
+    EXPECT_LE(packet_->reply_size + 28, 576) << size;
+    EXPECT_TRUE(r.has(17)) << size;
+  }
+}
+
 TEST_F(EncoderTest, BootFieldsAreNotOverloaded) {
   scope_.boot.fields = {{}, "server", "file"};
   set(43, Buffer(250, 1));

@@ -73,6 +73,8 @@ class RequestBytes {
 
 inline std::unique_ptr<Packet> packet_with(Bytes request) {
   auto packet = std::make_unique<Packet>();
+  // What reads past the request meets an end option: a test that expects a refusal notices.
+  packet->frame_storage.fill(255);
   packet->payload_offset = 42;
   packet->request_size = static_cast<uint16_t>(request.size());
   if (!request.empty()) std::memcpy(packet->request_data(), request.data(), request.size());

@@ -1,6 +1,6 @@
 #include "client.h"
 
-#include <algorithm>
+#include <cstring>
 
 namespace hookline::sim {
 
@@ -71,7 +71,7 @@ Out dhcp_payload(const Client& client, Say what, Random& random) {
     case Say::ForeignRelease: {
       // Somebody else's address in ciaddr, sent without being its client.
       Ipv4 other{0x0A4D0000 + 1 + static_cast<uint32_t>(below(random, 250))};
-      if (other == client.bound) other.value ^= 1;
+      while (other == client.bound || other == client.offered) ++other.value;
       other.store(&out[12]);
       break;
     }
@@ -127,8 +127,9 @@ std::vector<uint8_t> make_frame(const Client& client, Say what, Random& random) 
   frame.insert(frame.end(), {64, 17, 0, 0});
   put32(frame, source.value);
   put32(frame, destination.value);
-  const uint16_t sum = load::fold_checksum(load::sum_words(Bytes(&frame[ip], 20), 0));
-  store_be16(&frame[ip + 10], static_cast<uint16_t>(~sum));
+  const auto sum =
+      static_cast<uint16_t>(~load::fold_checksum(load::sum_words(Bytes(&frame[ip], 20), 0)));
+  std::memcpy(&frame[ip + 10], &sum, sizeof sum);
   put16(frame, client.relayed ? 67 : 68);
   put16(frame, 67);
   put16(frame, static_cast<uint16_t>(8 + payload.size()));

@@ -262,7 +262,8 @@ Result<void> SimDisk::rename(std::string_view from, std::string_view to) {
 Result<void> SimDisk::remove(std::string_view name) {
   std::lock_guard lock(mutex_);
   if (operation_fails()) return io_error();
-  if (!visible_.contains(name)) return fail(ErrorKind::Missing, std::string(name) + " is not there");
+  if (!visible_.contains(name))
+    return fail(ErrorKind::Missing, std::string(name) + " is not there");
   change_entry({std::string(name), nullptr, {}});
   return {};
 }

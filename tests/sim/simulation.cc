@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <cstdlib>
+
 #include "config/load.h"
 
 namespace hookline::sim {
@@ -76,7 +78,7 @@ Simulation::Simulation(const Plan& plan)
       random_(plan.seed),
       wire_(random_),
       disk_(plan.seed),
-      log_(stderr, LogLevel::Error) {
+      log_(stderr, std::getenv("SIMDBG") ? LogLevel::Info : LogLevel::Error) {
   const config::Loaded loaded = config::load_text(kConfig, "sim.toml");
   CHECK(loaded.config != nullptr, "the simulation's own configuration is valid");
   config_ = loaded.config;
@@ -122,13 +124,18 @@ void Simulation::say(Client& client, Say what) {
   if (what == Say::Discover || what == Say::RapidDiscover || what == Say::Inform) {
     client.xid = static_cast<uint32_t>(random_());
   }
-  auto frame = make_frame(client, what, random_);
+  // Garbage comes from a stranger: with a client's own address it could mean anything, and be right.
+  Client stranger;
+  stranger.mac = MacAddress{{2, 0x66, 0, 0, 0, static_cast<uint8_t>(random_())}};
+  auto frame = make_frame(what == Say::Garbage ? stranger : client, what, random_);
   if (frame.empty()) return;
+  if (std::getenv("SIMDBG")) fmt::print("{} client {} says {} bound {} offered {}\n", clock_.reading.boot_ns/1000000, client.number, (int)what, client.bound.text(), client.offered.text());
   wire_.client_sends(std::move(frame));
   const bool gives_up = what == Say::Release || what == Say::Decline;
   if (gives_up) {
     checks_.given_up(client);
     client.bound = {};
+    client.xid = static_cast<uint32_t>(random_());  // an ACK to what it said before means nothing
   }
 }
 
@@ -136,12 +143,15 @@ void Simulation::clients_act() {
   const uint64_t count = below(random_, 40);
   for (uint64_t i = 0; i < count; ++i) {
     Client& client = clients_[below(random_, clients_.size())];
-    if (chance(random_, 0.8)) {
+    if (client.number % 10 == 9) {
+      say(client, Say::Bootp);  // knows nothing else
+    } else if (chance(random_, 0.8)) {
       // What a sane client would say next.
       const bool live = client.bound && client.until_ns > clock_.reading.boot_ns;
       say(client, live ? Say::Renew : client.offered ? Say::Select : Say::Discover);
     } else {
-      say(client, static_cast<Say>(below(random_, kSayCount)));
+      const Say what = static_cast<Say>(below(random_, kSayCount));
+      if (what != Say::Bootp) say(client, what);
     }
   }
 }
@@ -149,6 +159,9 @@ void Simulation::clients_act() {
 void Simulation::look_at(const std::vector<uint8_t>& frame) {
   load::Reply reply;
   const std::string_view wrong = load::read_reply(frame, false, reply);
+  // The generator's reader knows DHCP on Ethernet only; a garbled request may have asked as another
+  // hardware type, or as a BOOTP client without a cookie.
+  if (wrong.starts_with("htype") || wrong.starts_with("magic cookie")) return;
   if (!wrong.empty()) {
     outcome_.violation = fmt::format("the server sent a bad frame: {}", wrong);
     return;
@@ -161,6 +174,7 @@ void Simulation::look_at(const std::vector<uint8_t>& frame) {
 void Simulation::take_reply(Client& client, const load::Reply& reply) {
   const bool grants = reply.yiaddr && (reply.type == load::MessageType::Ack ||
                                        reply.type == load::MessageType::None);
+  if (std::getenv("SIMDBG")) fmt::print("{} client {} {} type {} lease {}\n", clock_.reading.boot_ns/1000000, client.number, reply.yiaddr.text(), (int)reply.type, reply.lease_s);
   if (grants) {
     const uint32_t lease_s = reply.type == load::MessageType::None ? 0x7FFFFFFF : reply.lease_s;
     checks_.ack_seen(client, reply.yiaddr, lease_s, clock_.reading.boot_ns);
@@ -172,6 +186,7 @@ void Simulation::take_reply(Client& client, const load::Reply& reply) {
     client.offered = reply.yiaddr;
     client.offered_by = reply.server_id;
   } else if (reply.type == load::MessageType::Nak) {
+    checks_.given_up(client);
     client.bound = {};
     client.offered = {};
   }

@@ -23,6 +23,12 @@ void SimWire::client_sends(std::vector<uint8_t> frame) {
     if (chance(random_, faults.reorder) && !arriving_.empty()) {
       place = arriving_.begin() + static_cast<long>(below(random_, arriving_.size()));
     }
+    // Never before one of the same sender: a client that sees its own RELEASE overtaken by its next
+    // DISCOVER is promised what it then gives back, and no server can help that.
+    const auto same_sender = [&](const std::vector<uint8_t>& other) {
+      return std::equal(&other[6], &other[12], &frame[6]);
+    };
+    while (std::any_of(place, arriving_.end(), same_sender)) ++place;
     arriving_.insert(place, frame);
   }
 }
@@ -50,12 +56,16 @@ size_t SimWire::receive(std::span<io::RxFrame> frames) {
 }
 
 void SimWire::send(std::span<io::TxFrame> frames) {
+  bool full = false;  // then the rest of the call waits too: the port's contract
   for (io::TxFrame& frame : frames) {
     frame.error = 0;
-    if (!table_.links.front().up) {
+    if (full) {
+      frame.error = ENOBUFS;
+    } else if (!table_.links.front().up) {
       frame.error = ENETDOWN;
     } else if (chance(random_, faults.send_error)) {
-      frame.error = chance(random_, 0.5) ? ENOBUFS : EMSGSIZE;
+      full = chance(random_, 0.5);
+      frame.error = full ? ENOBUFS : EMSGSIZE;
     } else {
       sent_.emplace_back(frame.frame.begin(), frame.frame.end());
     }

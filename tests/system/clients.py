@@ -117,7 +117,8 @@ class Dhcpcd(Client):
 
     def __init__(self, lab, host, *arguments, interface="eth0", config=""):
         super().__init__(lab, host, interface)
-        (self.dir / "conf").write_text("ipv4only\nreboot 0\ntimeout 0\n" + config)
+        (self.dir / "conf").write_text("ipv4only\nnoipv4ll\nreboot 0\ntimeout 0\n"
+                                       "option routers, domain_name_servers\n" + config)
         self.write_script(LAB_DHCPCD=1)
         # Its files have fixed places: it gets /run and /var/lib of its own, in the mount namespace
         # that `ip netns exec` has made.

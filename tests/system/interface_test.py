@@ -5,7 +5,7 @@ import lab
 from clients import Udhcpc
 from durability_test import Flood
 from lab import wait_for
-from office import OfficeTest, config
+from office import OfficeTest, WIDE, config
 
 
 class Interfaces(OfficeTest):
@@ -13,7 +13,7 @@ class Interfaces(OfficeTest):
         return {row["name"]: row for row in self.server.ask("status")["interfaces"]}
 
     def test_down_and_up_under_traffic(self):
-        self.serve(config(ranges="10.77.0.20-10.77.0.250"))
+        self.serve(WIDE)
         flood = Flood(self.wire(), 11)
         flood.start()
         try:
@@ -30,7 +30,7 @@ class Interfaces(OfficeTest):
         self.assertTrue(self.server.process.running())
 
     def test_deleted_and_created_anew_under_traffic(self):
-        self.serve(config(ranges="10.77.0.20-10.77.0.250"))
+        self.serve(WIDE)
         wire = self.wire()
         for round_number in range(2):
             flood = Flood(wire, 20 + round_number)

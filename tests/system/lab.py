@@ -184,6 +184,8 @@ class Lab:
     def switch(self, name="switch"):
         switch = self.namespace(name)
         switch.ip("link", "add", "br0", "type", "bridge")
+        # Where br_netfilter is loaded, it would drop frames with a wrong IP header.
+        switch.run("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0", check=False)
         switch.ip("link", "set", "br0", "up")
         return switch
 

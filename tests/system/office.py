@@ -43,6 +43,10 @@ def config(server="", scope="", ranges="10.77.0.100-10.77.0.200", more=""):
     return SERVER.format(server=server) + SCOPE.format(scope=scope, ranges=ranges) + more
 
 
+# Room for a flood of clients.
+WIDE = config(ranges="10.77.16.0-10.77.255.254").replace("10.77.0.0/24", "10.77.0.0/16")
+
+
 class OfficeTest(unittest.TestCase):
     """Every test has a lab of its own: `self.server_host` on `self.switch`, no server yet."""
 
@@ -56,9 +60,9 @@ class OfficeTest(unittest.TestCase):
         self.server = None
 
     def end_lab(self):
-        failed = any(error for _, error in self._outcome.errors) if hasattr(
-            self._outcome, "errors") else not self._outcome.success
-        if failed and self.server:
+        result = self._outcome.result
+        failed = [getattr(test, "test_case", test) for test, _ in result.failures + result.errors]
+        if self in failed and self.server:
             print(f"--- the server's log\n{self.server.process.log()[-4000:]}", flush=True)
         self.lab.close()
 

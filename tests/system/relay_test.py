@@ -26,7 +26,8 @@ class Relayed(OfficeTest):
         self.relay = self.host("relay")
         self.relay.address("eth0", "10.77.0.20/24")
         self.relay.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-        self.server_host.ip("route", "add", "10.90.0.0/23", "via", "10.77.0.20")
+        for network in ("10.90.0.0/24", "10.91.0.0/24"):
+            self.server_host.ip("route", "add", network, "via", "10.77.0.20")
         for name, interface, address in (("one", "eth1", "10.90.0.1/24"),
                                          ("two", "eth2", "10.91.0.1/24")):
             self.lab.wire(self.relay, interface, self.lab.namespace(name), "eth0")

@@ -161,7 +161,7 @@ bool is_pattern(const std::string& name) { return name.find_first_of("*?[") != s
 }  // namespace
 
 Result<std::unique_ptr<LinuxLinkMonitor>> LinuxLinkMonitor::open(
-    std::vector<std::string> interfaces) {
+    std::vector<std::string> interfaces, int64_t neighbour_trust_ns) {
   // Notifications first: what changes during the first reading is seen by the next changed().
   auto notifications = NetlinkSocket::open(kGroups);
   if (!notifications) return tl::unexpected(notifications.error());
@@ -169,6 +169,7 @@ Result<std::unique_ptr<LinuxLinkMonitor>> LinuxLinkMonitor::open(
   if (!requests) return tl::unexpected(requests.error());
   std::unique_ptr<LinuxLinkMonitor> monitor(
       new LinuxLinkMonitor(std::move(interfaces), std::move(*notifications), std::move(*requests)));
+  monitor->neighbour_trust_ns_ = neighbour_trust_ns;
   monitor->changed();
   if (!monitor->failure_.empty()) return fail(ErrorKind::Io, monitor->failure_);
   return monitor;
@@ -271,7 +272,7 @@ void LinuxLinkMonitor::apply_neighbour(const nlmsghdr& message) {
   // A full table: the kernel sends to those that are not in it.
   if (neighbours_.size() == kNeighboursMax && !neighbours_.contains(key)) return;
   neighbours_.insert_or_assign(key, Neighbour{*mac, (header->ndm_state & NUD_PERMANENT) != 0,
-                                              coarse_now_ns() + kNeighbourTrustNs});
+                                              coarse_now_ns() + neighbour_trust_ns_});
 }
 
 bool LinuxLinkMonitor::is_served(const std::string& name, bool is_port) const {
@@ -335,7 +336,7 @@ std::optional<NextHop> LinuxLinkMonitor::resolve(Ipv4 to) {
   Neighbour& neighbour = it->second;
   const int64_t now = neighbour.permanent ? 0 : coarse_now_ns();
   if (!neighbour.permanent && now >= neighbour.trusted_until_ns) {
-    neighbour.trusted_until_ns = now + kNeighbourTrustNs;
+    neighbour.trusted_until_ns = now + neighbour_trust_ns_;
     return hop;
   }
   hop.mac = neighbour.mac;

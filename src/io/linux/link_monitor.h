@@ -3,7 +3,7 @@
 //
 // Neighbours: frames that we send ourselves do not make the kernel verify a neighbour, so its entry
 // goes stale and a station that changed its Ethernet address would be missed. Therefore a neighbour
-// is trusted for kNeighbourTrustNs after the kernel last spoke of it; then one reply goes by the
+// is trusted for neighbour_trust_ns after the kernel last spoke of it; then one reply goes by the
 // kernel (resolve() leaves NextHop::mac out once), which makes it probe, and tell us.
 #pragma once
 
@@ -27,7 +27,8 @@ class LinuxLinkMonitor final : public LinkMonitor {
   // `interfaces` are names or patterns of fnmatch(3). Served are Ethernet interfaces that match and
   // are not loopback; a pattern (not a name) leaves ports of a bridge or bond out, whose frames are
   // the bridge's. At most kInterfacesMax; left_out() counts the rest.
-  static Result<std::unique_ptr<LinuxLinkMonitor>> open(std::vector<std::string> interfaces);
+  static Result<std::unique_ptr<LinuxLinkMonitor>> open(
+      std::vector<std::string> interfaces, int64_t neighbour_trust_ns = kNeighbourTrustNs);
 
   // Becomes readable when changed() has something to take in.
   int fd() const { return notifications_.fd(); }
@@ -77,6 +78,7 @@ class LinuxLinkMonitor final : public LinkMonitor {
   int ask_route(Ipv4 to, Route& route);
 
   std::vector<std::string> interfaces_;
+  int64_t neighbour_trust_ns_ = kNeighbourTrustNs;
   NetlinkSocket notifications_;
   NetlinkSocket requests_;
   std::unique_ptr<LinkTable> table_;

@@ -45,6 +45,8 @@ void make_wire() {
   ASSERT_TRUE(run("ip link add s0 type veth peer name c0"));
   ASSERT_TRUE(run("ip address add 10.0.0.1/24 dev s0"));
   ASSERT_TRUE(run("ip link set s0 up && ip link set c0 up"));
+  testing::await_interface("s0");
+  testing::await_interface("c0");
 }
 
 TEST(LinkMonitor, NamesPatternsLoopbackAndPorts) {
@@ -160,6 +162,43 @@ TEST(LinkMonitor, ResolvesByRouteAndNeighbour) {
     ASSERT_TRUE(run("ip route del 192.0.2.0/24"));
     monitor->changed();
     EXPECT_FALSE(monitor->resolve(ip("192.0.2.1")));
+  });
+}
+
+TEST(LinkMonitor, ANeighbourThatIsNotTrustedAnyMoreIsLeftToTheKernel) {
+  in_network_namespace([] {
+    make_wire();
+    ASSERT_TRUE(run("ip neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev s0 nud stale"));
+    ASSERT_TRUE(run("ip neigh add 10.0.0.8 lladdr 02:00:00:00:00:08 dev s0 nud permanent"));
+    EXPECT_TRUE(open({"s0"})->resolve(ip("10.0.0.9"))->mac);
+    auto opened = LinuxLinkMonitor::open({"s0"}, 0);
+    ASSERT_TRUE(opened);
+    const auto hop = (*opened)->resolve(ip("10.0.0.9"));
+    ASSERT_TRUE(hop);
+    EXPECT_FALSE(hop->mac);
+    EXPECT_TRUE((*opened)->resolve(ip("10.0.0.8"))->mac);
+  });
+}
+
+TEST(LinkMonitor, AsManyNeighboursAsTheLimitSays) {
+  in_network_namespace([] {
+    ASSERT_TRUE(
+        run("ip link add s0 type veth peer name c0 && ip address add 10.0.0.1/8 dev s0 && "
+            "ip link set s0 up && ip link set c0 up"));
+    const size_t count = kNeighboursMax + 100;
+    ASSERT_TRUE(run("i=0; while [ $i -lt " + std::to_string(count) +
+                    " ]; do echo neigh add 10.$((1+i/65536)).$((i/256%256)).$((i%256)) lladdr "
+                    "02:00:00:00:00:01 dev s0 nud permanent; i=$((i+1)); done | ip -batch -"));
+    auto monitor = open({"s0"});
+    size_t resolved = 0;
+    size_t routed = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      const auto hop = monitor->resolve(Ipv4{0x0A010000 + i});
+      routed += hop.has_value();
+      resolved += hop && hop->mac;
+    }
+    EXPECT_EQ(routed, count);  // more than kRoutesMax, too
+    EXPECT_EQ(resolved, kNeighboursMax);
   });
 }
 

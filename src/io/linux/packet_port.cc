@@ -23,6 +23,9 @@ constexpr uint16_t kVlanIdMask = 0x0FFF;
 constexpr int kNotTried = -1;
 // Up to here, asking every socket costs less than asking epoll which one has something.
 constexpr size_t kFewInterfaces = 4;
+// Opened while there are privileges to give them their large buffers, for interfaces that appear
+// after those were dropped.
+constexpr size_t kSpareSockets = 4;
 
 // "ip and udp and dst port 67 and not a later fragment", of frames that are meant for this machine:
 // what a bridge or a promiscuous interface lets us overhear is another server's. The kernel has
@@ -86,6 +89,38 @@ Result<Fd> open_udp() {
 // What an event's data says: one of these, or the Attachment.
 constexpr uint64_t kWakeToken = 0;
 constexpr uint64_t kWatchedToken = 1;
+
+// A packet socket with everything set but its interface. Protocol 0: deaf until it is bound.
+Result<Fd> open_packet_socket(const PacketPortOptions& options) {
+  Fd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return system_failure("opening a packet socket");
+  const int on = 1;
+  if (set_filter(fd.get(), kServerFilter) != 0 ||
+      set_option(fd.get(), SOL_PACKET, PACKET_AUXDATA, on) != 0 ||
+      set_option(fd.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, on) != 0) {
+    return system_failure("setting up a packet socket");
+  }
+  set_buffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF, options.receive_buffer_bytes);
+  set_buffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, options.send_buffer_bytes);
+  return fd;
+}
+
+int bind_packet_socket(int fd, uint16_t protocol, uint32_t ifindex) {
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(protocol);
+  address.sll_ifindex = static_cast<int>(ifindex);
+  return ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+}
+
+// Makes it deaf again and throws away what it holds.
+bool silence(int fd) {
+  if (bind_packet_socket(fd, 0, 0) != 0) return false;
+  char byte;
+  while (::recv(fd, &byte, sizeof byte, MSG_DONTWAIT) >= 0 || errno != EAGAIN) {
+  }
+  return true;
+}
 
 int add_to_epoll(int epoll, int fd, uint64_t token) {
   epoll_event event{};
@@ -155,8 +190,14 @@ Result<std::unique_ptr<LinuxPacketPort>> LinuxPacketPort::open(const PacketPortO
   if (!wake || add_to_epoll(epoll.get(), wake.get(), kWakeToken) != 0) {
     return system_failure("opening eventfd");
   }
-  return std::unique_ptr<LinuxPacketPort>(
+  std::unique_ptr<LinuxPacketPort> port(
       new LinuxPacketPort(options, std::move(*udp), std::move(epoll), std::move(wake)));
+  while (port->spares_.size() < kSpareSockets) {
+    auto spare = open_packet_socket(options);
+    if (!spare) return tl::unexpected(spare.error());
+    port->spares_.push_back(std::move(*spare));
+  }
+  return port;
 }
 
 LinuxPacketPort::LinuxPacketPort(const PacketPortOptions& options, Fd udp, Fd epoll, Fd wake)
@@ -173,8 +214,8 @@ LinuxPacketPort::~LinuxPacketPort() = default;
 void LinuxPacketPort::serve(const LinkTable& table, std::vector<std::string>* failures) {
   std::erase_if(attachments_, [&](const std::unique_ptr<Attachment>& attachment) {
     if (table.find(attachment->ifindex) != nullptr) return false;
-    drops_of_detached_ += attachment->read_drops();
-    return true;  // closing the socket takes it out of epoll
+    detach(*attachment);
+    return true;
   });
   for (const Link& link : table.links) {
     if (find(link.ifindex) != nullptr) continue;
@@ -189,23 +230,17 @@ Result<void> LinuxPacketPort::attach(const Link& link) {
     return fail(ErrorKind::NoSpace, fmt::format("{}: {} interfaces are served, no more is possible",
                                                 link.name, kInterfacesMax));
   }
-  // Protocol 0: deaf until the filter is in place and the interface is bound.
-  Fd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return system_failure(link.name + ": opening a packet socket");
-  const int on = 1;
-  if (set_filter(fd.get(), kServerFilter) != 0 ||
-      set_option(fd.get(), SOL_PACKET, PACKET_AUXDATA, on) != 0 ||
-      set_option(fd.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, on) != 0) {
-    return system_failure(link.name + ": setting up the packet socket");
+  Fd fd;
+  if (!spares_.empty()) {
+    fd = std::move(spares_.back());
+    spares_.pop_back();
+  } else if (auto opened = open_packet_socket(options_); opened) {
+    fd = std::move(*opened);
+  } else {
+    return fail(opened.error().kind, link.name + ": " + opened.error().text);
   }
-  set_buffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF, options_.receive_buffer_bytes);
-  set_buffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, options_.send_buffer_bytes);
-  sockaddr_ll address{};
-  address.sll_family = AF_PACKET;
   // Not ETH_P_IP: the kernel would hide the VLAN tags.
-  address.sll_protocol = htons(ETH_P_ALL);
-  address.sll_ifindex = static_cast<int>(link.ifindex);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  if (bind_packet_socket(fd.get(), ETH_P_ALL, link.ifindex) != 0) {
     return system_failure(link.name + ": binding the packet socket");
   }
   auto attachment = std::make_unique<Attachment>(link.ifindex, std::move(fd));
@@ -215,6 +250,14 @@ Result<void> LinuxPacketPort::attach(const Link& link) {
   }
   attachments_.push_back(std::move(attachment));
   return {};
+}
+
+void LinuxPacketPort::detach(Attachment& attachment) {
+  drops_of_detached_ += attachment.read_drops();
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, attachment.fd.get(), nullptr);
+  if (spares_.size() < kSpareSockets && silence(attachment.fd.get())) {
+    spares_.push_back(std::move(attachment.fd));
+  }
 }
 
 LinuxPacketPort::Attachment* LinuxPacketPort::find(uint32_t ifindex) {

@@ -58,6 +58,7 @@ class LinuxPacketPort final : public PacketPort, public Wakeups {
 
   LinuxPacketPort(const PacketPortOptions& options, Fd udp, Fd epoll, Fd wake);
   Result<void> attach(const Link& link);
+  void detach(Attachment& attachment);
   Attachment* find(uint32_t ifindex);
   // Sets Attachment::ready of those that may have frames; returns how many.
   size_t mark_ready();
@@ -70,7 +71,8 @@ class LinuxPacketPort final : public PacketPort, public Wakeups {
   Fd epoll_;
   Fd wake_;
   std::vector<std::unique_ptr<Attachment>> attachments_;
-  size_t first_ = 0;  // whose turn it is to be received from first
+  std::vector<Fd> spares_;  // packet sockets that are not bound
+  size_t first_ = 0;        // whose turn it is to be received from first
   uint64_t drops_of_detached_ = 0;
   std::unique_ptr<Buffers> buffers_;
 };

@@ -32,6 +32,8 @@ void make_wire() {
   ASSERT_TRUE(run("ip link add s0 type veth peer name c0"));
   ASSERT_TRUE(run("ip address add 10.0.0.1/24 dev s0"));
   ASSERT_TRUE(run("ip link set s0 up && ip link set c0 up"));
+  testing::await_interface("s0");
+  testing::await_interface("c0");
 }
 
 struct RxBuffers {
@@ -201,6 +203,8 @@ TEST(PacketPort, InterfacesShareABatch) {
     make_wire();
     ASSERT_TRUE(
         run("ip link add s1 type veth peer name c1 && ip link set s1 up && ip link set c1 up"));
+    testing::await_interface("s1");
+    testing::await_interface("c1");
     Server server({"s*"});
     Peer busy("c0");
     Peer quiet("c1");
@@ -220,6 +224,7 @@ TEST(PacketPort, ManyInterfacesAreAllHeard) {
       const std::string n = std::to_string(i);
       ASSERT_TRUE(run("ip link add s" + n + " type veth peer name c" + n + " && ip link set s" + n +
                       " up && ip link set c" + n + " up"));
+      testing::await_interface("c" + n);
     }
     Server server({"s*"});
     for (int i = 0; i < 12; ++i) Peer(("c" + std::to_string(i)).c_str()).send(frame_of(300));
@@ -264,7 +269,8 @@ TEST(PacketPort, AFullQueueRefusesTheRestInOrder) {
     Server server({"s0"});
     Peer client("c0");
     std::vector<std::vector<uint8_t>> frames;
-    for (uint8_t i = 0; i < 40; ++i) frames.push_back(frame_of(300, 68, i));
+    // After a large frame was refused there would still be room for a small one.
+    for (uint8_t i = 0; i < 40; ++i) frames.push_back(frame_of(i % 2 == 0 ? 1400 : 100, 68, i));
     std::vector<TxFrame> tx;
     for (const auto& frame : frames) tx.push_back({frame, server.index("s0"), 0});
     server.port->send(tx);
@@ -275,7 +281,7 @@ TEST(PacketPort, AFullQueueRefusesTheRestInOrder) {
     for (size_t i = sent; i < tx.size(); ++i) EXPECT_EQ(tx[i].error, ENOBUFS);
     for (size_t i = 0; i < sent; ++i) {
       const auto got = client.receive();
-      ASSERT_EQ(got.size(), 342u);
+      ASSERT_EQ(got.size(), frames[i].size());
       EXPECT_EQ(got[42], i);
     }
   });
@@ -292,6 +298,7 @@ TEST(PacketPort, AnInterfaceGoesDownComesUpAndVanishesUnderTraffic) {
     server.port->send(tx);
     for (const TxFrame& t : tx) EXPECT_EQ(t.error, ENETDOWN);
     ASSERT_TRUE(run("ip link set s0 up"));
+    testing::await_interface("s0");
     server.port->send(tx);
     for (const TxFrame& t : tx) EXPECT_EQ(t.error, 0);
     server.links->changed();
@@ -315,6 +322,52 @@ TEST(PacketPort, AnInterfaceGoesDownComesUpAndVanishesUnderTraffic) {
     Peer("c0").send(frame_of(300));
     ASSERT_EQ(receive_some(*server.port, rx.frames), 1u);
     EXPECT_EQ(rx.frames[0].ifindex, server.index("s0"));
+  });
+}
+
+// A socket that served another interface before gives up nothing of it.
+TEST(PacketPort, ADetachedInterfaceIsNotHeardAnyMore) {
+  in_network_namespace([] {
+    make_wire();
+    ASSERT_TRUE(
+        run("ip link add s1 type veth peer name c1 && ip link set s1 up && ip link set c1 up"));
+    testing::await_interface("s1");
+    testing::await_interface("c1");
+    Server server({"s0"});
+    Peer first("c0");
+    Peer second("c1");
+    RxBuffers rx(4);
+    first.send(frame_of(300));
+    for (int i = 0; i < 40; ++i) {
+      server.links->set_interfaces({i % 2 == 0 ? "s1" : "s0"});
+      ASSERT_TRUE(server.links->changed());
+      first.send(frame_of(300));
+      second.send(frame_of(300));
+      server.port->serve(server.links->table());
+      ASSERT_EQ(server.port->receive(rx.frames), 0u);
+      first.send(frame_of(300));
+      second.send(frame_of(200));
+      ASSERT_EQ(receive_some(*server.port, rx.frames), 1u);
+      ASSERT_EQ(rx.frames[0].size, i % 2 == 0 ? 242u : 342u);
+    }
+  });
+}
+
+TEST(PacketPort, AsManyInterfacesAsTheLimitSays) {
+  in_network_namespace([] {
+    const std::string pairs = std::to_string(kInterfacesMax / 2 + 2);
+    ASSERT_TRUE(
+        run("i=0; while [ $i -lt " + pairs +
+            " ]; do echo link add s$i type veth peer name c$i; i=$((i+1)); done | ip -batch -"));
+    Server server({"*"});
+    EXPECT_EQ(server.links->table().links.size(), kInterfacesMax);
+    EXPECT_EQ(server.links->left_out(), 4u);
+    LinkTable more = server.links->table();
+    more.links.push_back(Link{});
+    more.links.back().ifindex = 99999;
+    std::vector<std::string> failures;
+    server.port->serve(more, &failures);
+    EXPECT_EQ(failures.size(), 1u);
   });
 }
 

@@ -23,6 +23,17 @@ inline bool run(const std::string& command) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+// Waits until `interface` has its carrier and its queue: until then the kernel drops what it is
+// given to send, silently.
+inline void await_interface(const std::string& interface) {
+  for (int i = 0; i < 1000; ++i) {
+    if (run("ip -o link show dev " + interface + " | grep 'state UP' | grep -vq 'qdisc noop '"))
+      return;
+    ::usleep(5'000);
+  }
+  ADD_FAILURE() << interface << " does not come up";
+}
+
 // The body's GoogleTest failures are printed by the child and fail the test.
 inline void in_network_namespace(const std::function<void()>& body) {
   std::fflush(nullptr);
