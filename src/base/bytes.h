@@ -56,7 +56,8 @@ std::string to_hex(Bytes bytes, char separator = '\0');
 // Hex digits, with or without ':' '-' ' ' between bytes. Nothing else is taken.
 std::optional<std::vector<uint8_t>> from_hex(std::string_view text);
 
-// A seeded 64-bit hash for tables that hostile clients can fill: the seed is secret and per process.
+// A seeded 64-bit hash for tables that hostile clients can fill: the seed is secret and per
+// process.
 uint64_t hash_bytes(Bytes bytes, uint64_t seed);
 
 // Bytes of at most N, held in place: no allocation, cheap to copy when short.

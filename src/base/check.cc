@@ -6,7 +6,8 @@
 namespace hookline::detail {
 
 void check_failed(const char* file, int line, const char* condition, const char* why) {
-  std::fprintf(stderr, "hookline: BUG at %s:%d: CHECK(%s) failed: %s\n", file, line, condition, why);
+  std::fprintf(stderr, "hookline: BUG at %s:%d: CHECK(%s) failed: %s\n", file, line, condition,
+               why);
   std::fflush(stderr);
   std::abort();
 }

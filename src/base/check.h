@@ -6,9 +6,9 @@ namespace hookline::detail {
 [[noreturn]] void check_failed(const char* file, int line, const char* condition, const char* why);
 }
 
-#define CHECK(condition, why)                                                        \
-  do {                                                                               \
-    if (__builtin_expect(!(condition), 0)) {                                         \
-      ::hookline::detail::check_failed(__FILE__, __LINE__, #condition, why);         \
-    }                                                                                \
+#define CHECK(condition, why)                                                \
+  do {                                                                       \
+    if (__builtin_expect(!(condition), 0)) {                                 \
+      ::hookline::detail::check_failed(__FILE__, __LINE__, #condition, why); \
+    }                                                                        \
   } while (false)

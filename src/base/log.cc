@@ -14,7 +14,9 @@ constexpr int kPriorities[] = {3, 4, 6, 7};
 // logfmt: a value is quoted when it holds anything that would end or confuse it. What clients sent
 // (host names) lands here too, so control characters never reach the terminal raw.
 void append_value(std::string& line, std::string_view value) {
-  const auto plain = [](char c) { return c > ' ' && c != '"' && c != '=' && c != '\\' && c != 127; };
+  const auto plain = [](char c) {
+    return c > ' ' && c != '"' && c != '=' && c != '\\' && c != 127;
+  };
   bool quote = value.empty();
   for (char c : value) quote |= !plain(c);
   if (!quote) {
@@ -48,8 +50,8 @@ void Logger::log(LogLevel level, std::string_view event, std::initializer_list<L
   if (journald_) {
     line = fmt::format("<{}>", kPriorities[index]);
   } else {
-    const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(
-        std::chrono::system_clock::now());
+    const auto now =
+        std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
     const auto ms = now.time_since_epoch().count() % 1000;
     line = fmt::format("{:%FT%T}.{:03}Z {:<7} ",
                        fmt::gmtime(std::chrono::system_clock::to_time_t(now)), ms, kNames[index]);

@@ -34,10 +34,18 @@ class Logger {
 
   // `event` is a sentence without a full stop: "lease journal opened".
   void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {});
-  void error(std::string_view e, std::initializer_list<LogField> f = {}) { log(LogLevel::Error, e, f); }
-  void warning(std::string_view e, std::initializer_list<LogField> f = {}) { log(LogLevel::Warning, e, f); }
-  void info(std::string_view e, std::initializer_list<LogField> f = {}) { log(LogLevel::Info, e, f); }
-  void debug(std::string_view e, std::initializer_list<LogField> f = {}) { log(LogLevel::Debug, e, f); }
+  void error(std::string_view e, std::initializer_list<LogField> f = {}) {
+    log(LogLevel::Error, e, f);
+  }
+  void warning(std::string_view e, std::initializer_list<LogField> f = {}) {
+    log(LogLevel::Warning, e, f);
+  }
+  void info(std::string_view e, std::initializer_list<LogField> f = {}) {
+    log(LogLevel::Info, e, f);
+  }
+  void debug(std::string_view e, std::initializer_list<LogField> f = {}) {
+    log(LogLevel::Debug, e, f);
+  }
 
  private:
   std::FILE* out_;

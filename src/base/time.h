@@ -12,8 +12,8 @@ inline constexpr int64_t kNsPerSecond = 1'000'000'000;
 using LeaseSeconds = uint32_t;
 
 struct Now {
-  int64_t boot_ns = 0;        // monotonic, counts suspend: for ages and deadlines
-  LeaseSeconds lease_s = 0;   // for leases
+  int64_t boot_ns = 0;       // monotonic, counts suspend: for ages and deadlines
+  LeaseSeconds lease_s = 0;  // for leases
 };
 
 }  // namespace hookline

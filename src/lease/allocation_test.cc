@@ -10,6 +10,8 @@ namespace {
 size_t allocations = 0;
 }
 
+// A sanitizer has an allocator of its own, which must not be cut in two: nothing is counted there.
+#ifndef HOOKLINE_SANITIZED
 [[gnu::noinline]] void* operator new(size_t size) {
   ++allocations;
   if (void* p = std::malloc(size)) return p;
@@ -25,6 +27,7 @@ size_t allocations = 0;
 [[gnu::noinline]] void operator delete(void* p, size_t) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
+#endif
 
 namespace hookline::lease {
 namespace {

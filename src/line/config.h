@@ -79,16 +79,16 @@ struct Reservation {
 };
 
 struct Scope {
-  std::string id;     // what the operator calls it; stable
-  uint32_t key = 0;   // a hash of the id, unique: what lease records hold
-  uint32_t index = 0; // place in Config::scopes
-  uint32_t wire = 0;  // scopes that share a wire (superscope) share this number
+  std::string id;      // what the operator calls it; stable
+  uint32_t key = 0;    // a hash of the id, unique: what lease records hold
+  uint32_t index = 0;  // place in Config::scopes
+  uint32_t wire = 0;   // scopes that share a wire (superscope) share this number
   Prefix subnet;
   std::vector<AddressRange> ranges;    // disjoint, ascending, inside the subnet
   std::vector<AddressRange> excluded;  // disjoint, ascending
   LeaseTimes times;
-  std::string interface;   // empty: by the interface's addresses or giaddr
-  std::string superscope;  // empty: none
+  std::string interface;     // empty: by the interface's addresses or giaddr
+  std::string superscope;    // empty: none
   std::vector<Ipv4> relays;  // giaddr or link selection outside the subnet that mean this scope
   bool bootp = false;        // BOOTP clients are served from ranges too, not only reservations
   OptionSet options;         // complete

@@ -28,17 +28,17 @@ struct Counters {
   std::array<Counter, kMessageTypeCount> received;  // by MessageType; None is BOOTP
   std::array<Counter, kMessageTypeCount> sent;
   Counter frames_received;
-  Counter packets_entered;    // got a slot: entered == completed + packet drops + in flight
+  Counter packets_entered;  // got a slot: entered == completed + packet drops + in flight
   Counter packets_completed;
-  Counter send_failures;      // completed, but the frame did not leave
-  Counter leases_granted;     // new bindings
+  Counter send_failures;   // completed, but the frame did not leave
+  Counter leases_granted;  // new bindings
   Counter leases_renewed;
   Counter leases_released;
   Counter leases_declined;
   Counter leases_expired;
-  Counter commits;            // syncs of the journal that carried records
+  Counter commits;  // syncs of the journal that carried records
   Counter records_committed;
-  Counter commit_ns;          // time in them
+  Counter commit_ns;  // time in them
   Counter turns;
 };
 

@@ -34,8 +34,8 @@ struct LeaseRecord {
   LeaseState state = LeaseState::Free;
   bool bootp = false;
   uint8_t hardware_type = 0;
-  uint32_t scope_key = 0;  // Scope::key
-  LeaseSeconds start = 0;  // of the binding: renewals keep it
+  uint32_t scope_key = 0;             // Scope::key
+  LeaseSeconds start = 0;             // of the binding: renewals keep it
   LeaseSeconds expiry = 0;            // kLeaseTimeInfinite: never
   LeaseSeconds last_transaction = 0;  // of the client, RFC 4388
   uint64_t sequence = 0;              // given by the journal; later is larger

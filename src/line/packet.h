@@ -33,9 +33,9 @@ struct Ingress {
 };
 
 enum class ReplyKind : uint8_t {
-  None,       // RELEASE, DECLINE: the packet ends when its record is committed
+  None,  // RELEASE, DECLINE: the packet ends when its record is committed
   Offer,
-  Ack,        // grants or renews a lease: only after its record is committed
+  Ack,  // grants or renews a lease: only after its record is committed
   Nak,
   InformAck,  // parameters only: no lease, no yiaddr
   Bootp,      // a BOOTP reply: grants, like Ack
@@ -44,10 +44,10 @@ enum class ReplyKind : uint8_t {
 // What the lease engine decided. Pointers are into the Config in force.
 struct Grant {
   ReplyKind reply = ReplyKind::None;
-  bool renewed = false;  // the client already held this binding
+  bool renewed = false;       // the client already held this binding
   bool rapid_commit = false;  // answer option 80 (RFC 4039)
-  Ipv4 address;          // yiaddr; for InformAck none
-  Ipv4 server_id;        // option 54, also the source address of the reply
+  Ipv4 address;               // yiaddr; for InformAck none
+  Ipv4 server_id;             // option 54, also the source address of the reply
   uint32_t lease_s = 0;
   uint32_t renew_s = 0;   // T1
   uint32_t rebind_s = 0;  // T2
@@ -85,7 +85,8 @@ struct Packet {
   Destination destination;
   Grant grant;
   Message message;
-  // Two bytes in front make the IP header and the payload 4-byte aligned behind 14 bytes of Ethernet.
+  // Two bytes in front make the IP header and the payload 4-byte aligned behind 14 bytes of
+  // Ethernet.
   alignas(64) std::array<uint8_t, 2 + kFrameBytesMax + 6> frame_storage;
   std::array<uint8_t, kPacketBytesMax> joined;  // values joined from several options (RFC 3396)
   alignas(64) std::array<uint8_t, kReplyHeadroom + kPacketBytesMax> reply_storage;

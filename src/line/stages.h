@@ -62,7 +62,8 @@ class Product {
   PacketHandle handle_;
 };
 
-// A valid IPv4 UDP datagram for port 67 on a served interface: Packet::ingress and request() are set.
+// A valid IPv4 UDP datagram for port 67 on a served interface: Packet::ingress and request() are
+// set.
 class Frame : public Product {
  public:
   Frame(PassKey<receive::Receiver>, PacketHandle packet) : Product(std::move(packet)) {}

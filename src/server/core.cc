@@ -40,6 +40,8 @@ Result<void> Core::open(store::Journal::Options journal_options) {
   journal_ = std::move(*journal);
   journal_->name_scopes(scope_names(*config_));
   lease_clock_ = lease::LeaseClock(recovered_.newest_s);
+  const io::ClockReading reading = world_.clock.read();
+  lease_clock_.read(reading.boot_ns, reading.wall_ns);  // from here on a step is seen as one
   open_gate();
   pipeline_ = std::make_unique<Pipeline>(
       Stages{receiver_, filter_, decoder_, *engine_, *journal_, encoder_, injector_}, world_.links,

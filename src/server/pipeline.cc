@@ -94,7 +94,7 @@ Batch<Request> Pipeline::through_gate(Batch<Request> requests, Now now) {
 }
 
 Batch<Committed> Pipeline::commit(Batch<Proposal> proposals, Now now) {
-  const std::span<const LeaseRecord> others(expired_.data(), expired_count_);
+  const std::span<LeaseRecord> others(expired_.data(), expired_count_);
   if (proposals.empty() && others.empty()) return {};
   Result<Batch<Committed>> committed = stages_.journal.commit(proposals, others, now);
   expired_count_ = 0;
@@ -108,7 +108,12 @@ Batch<Committed> Pipeline::commit(Batch<Proposal> proposals, Now now) {
     proposals.clear();
     return {};
   }
-  for (const LeaseRecord& record : others) stages_.engine.apply(record);
+  // The journal numbers the proposals first, then the others.
+  uint64_t sequence = stages_.journal.sequence() - others.size();
+  for (LeaseRecord& record : others) {
+    record.sequence = ++sequence;
+    stages_.engine.apply(record);
+  }
   counters_.leases_expired.add(others.size());
   for (const Committed& c : *committed) {
     stages_.engine.apply(c);
@@ -147,8 +152,9 @@ bool Pipeline::finish(Batch<Completion> completions) {
   for (Completion& completion : completions) {
     const Packet& packet = completion.packet();
     if (completion.error() == 0) {
-      trace(packet, "sent", fmt::format("{} to {}", message_type_name(packet.reply_type),
-                                        packet.destination.address.text()));
+      trace(packet, "sent",
+            fmt::format("{} to {}", message_type_name(packet.reply_type),
+                        packet.destination.address.text()));
     } else {
       log_.warning("reply not sent", {{"to", packet.destination.address.text()},
                                       {"why", std::strerror(completion.error())}});
@@ -179,13 +185,14 @@ void Pipeline::feed_snapshot() {
   if (snapshot_cursor_ == lease::kScanDone) journal.end_snapshot();
 }
 
-Result<void> Pipeline::commit_record(const LeaseRecord& record, Now now) {
+Result<void> Pipeline::commit_record(LeaseRecord record, Now now) {
   Batch<Proposal> none;
   auto committed = stages_.journal.commit(none, {&record, 1}, now);
   if (!committed) {
     stages_.engine.withdraw(record);
     return tl::unexpected(committed.error());
   }
+  record.sequence = stages_.journal.sequence();
   stages_.engine.apply(record);
   return {};
 }
@@ -245,8 +252,8 @@ void Pipeline::trace_decisions(const Batch<P>& decided, std::string_view stage) 
   for (const P& product : decided) {
     const Grant& grant = product.grant();
     trace(product.packet(), stage,
-          fmt::format("{} scope={} ({})", grant.record.address ? grant.record.address.text()
-                                                               : grant.address.text(),
+          fmt::format("{} scope={} ({})",
+                      grant.record.address ? grant.record.address.text() : grant.address.text(),
                       grant.scope != nullptr ? grant.scope->id : "-", grant.why));
   }
 }

@@ -54,7 +54,7 @@ class Pipeline {
   int64_t idle_until(Now now) const;
 
   // Commits a record that no packet asked for (an operator's release or delete), then applies it.
-  Result<void> commit_record(const LeaseRecord& record, Now now);
+  Result<void> commit_record(LeaseRecord record, Now now);
 
   // Empty while leases are granted; else why not and what helps.
   std::string why_not_granting() const;

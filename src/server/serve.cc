@@ -137,16 +137,16 @@ Result<void> LinuxServer::start_core() {
   std::random_device random;
   const uint64_t seed = uint64_t{random()} << 32 | random();
   const io::ClockReading before = clock_.read();
-  auto core = Core::start({clock_, *state_dir_, *background_, *port_, *links_, log_, seed}, config_);
+  auto core =
+      Core::start({clock_, *state_dir_, *background_, *port_, *links_, log_, seed}, config_);
   if (!core) return tl::unexpected(core.error());
   core_ = std::move(*core);
   const store::Recovered& found = core_->recovered();
-  log_.info("lease journal opened",
-            {{"dir", config_->server.state_dir},
-             {"leases", core_->engine().lease_count()},
-             {"records", found.records},
-             {"torn_bytes", found.torn_bytes},
-             {"ms", (clock_.read().boot_ns - before.boot_ns) / 1'000'000}});
+  log_.info("lease journal opened", {{"dir", config_->server.state_dir},
+                                     {"leases", core_->engine().lease_count()},
+                                     {"records", found.records},
+                                     {"torn_bytes", found.torn_bytes},
+                                     {"ms", (clock_.read().boot_ns - before.boot_ns) / 1'000'000}});
   mailbox_ = std::make_unique<Mailbox>(*port_);
   service_ = std::make_unique<OperatorService>(
       *core_, *mailbox_, clock_, facts(), [this] { return load_config(options_, log_); }, log_);
@@ -165,11 +165,11 @@ void LinuxServer::follow_links() {
   served_ = table;
   std::vector<std::string> failures;
   port_->serve(*table, &failures);
-  for (const std::string& failure : failures) log_.error("interface not served", {{"why", failure}});
+  for (const std::string& failure : failures)
+    log_.error("interface not served", {{"why", failure}});
   for (const io::Link& link : table->links) {
-    log_.info("serving", {{"interface", link.name},
-                          {"address", link.primary().text()},
-                          {"up", link.up}});
+    log_.info("serving",
+              {{"interface", link.name}, {"address", link.primary().text()}, {"up", link.up}});
   }
 }
 

@@ -15,8 +15,8 @@ struct ServeOptions {
   LogLevel log_level = LogLevel::Info;
 };
 
-// Serves until SIGTERM or SIGINT; SIGHUP reloads. Returns the process's exit status: 0 after a clean
-// stop, 1 when it could not start or had to give up.
+// Serves until SIGTERM or SIGINT; SIGHUP reloads. Returns the process's exit status: 0 after a
+// clean stop, 1 when it could not start or had to give up.
 int serve(const ServeOptions& options);
 
 }  // namespace hookline::server

@@ -32,8 +32,12 @@ static_assert(!std::is_copy_constructible_v<PacketHandle>);
 static_assert(std::is_nothrow_move_constructible_v<Datagram>);
 
 TEST(Stages, LosingAPacketStopsTheServer) {
-  EXPECT_DEATH({ PacketPool pool(1); const PacketHandle lost = pool.take(); },
-               "every packet ends: completed or dropped");
+  EXPECT_DEATH(
+      {
+        PacketPool pool(1);
+        const PacketHandle lost = pool.take();
+      },
+      "every packet ends: completed or dropped");
 }
 
 }  // namespace

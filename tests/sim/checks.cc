@@ -13,10 +13,11 @@ void Checks::ack_seen(const Client& client, Ipv4 address, uint32_t lease_s, int6
   const auto held = promises_.find(address.value);
   if (held != promises_.end() && held->second.client != client.number &&
       held->second.until_ns > now_ns) {
-    violate(fmt::format("invariant 1: {} was acknowledged to client {} while client {} holds it "
-                        "for another {} ms",
-                        address.text(), client.number, held->second.client,
-                        (held->second.until_ns - now_ns) / 1'000'000));
+    violate(
+        fmt::format("invariant 1: {} was acknowledged to client {} while client {} holds it "
+                    "for another {} ms",
+                    address.text(), client.number, held->second.client,
+                    (held->second.until_ns - now_ns) / 1'000'000));
   }
   given_up(client);
   promises_[address.value] = {client.number, now_ns + int64_t{lease_s} * kNsPerSecond};
@@ -34,9 +35,10 @@ void Checks::recovered(const lease::Engine& engine, const std::vector<Client>& c
     const Client& client = clients[promise.client];
     const Bytes id = client.client_id.empty() ? client.mac.view() : Bytes(client.client_id);
     if (!record || record->state != LeaseState::Active || !equal(record->identity().id, id)) {
-      violate(fmt::format("invariant 2: after a restart {} is {}, but was acknowledged to client {}",
-                          Ipv4{address}.text(),
-                          record ? lease_state_name(record->state) : "unknown", promise.client));
+      violate(
+          fmt::format("invariant 2: after a restart {} is {}, but was acknowledged to client {}",
+                      Ipv4{address}.text(), record ? lease_state_name(record->state) : "unknown",
+                      promise.client));
     }
   }
 }

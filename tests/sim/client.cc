@@ -59,7 +59,9 @@ Out dhcp_payload(const Client& client, Say what, Random& random) {
       put_address(out, 54, Ipv4{0x0A4D00FE});
       break;
     case Say::InitReboot:
-      put_address(out, 50, client.bound ? client.bound : Ipv4{0x0A4D0000 + 1 + static_cast<uint32_t>(below(random, 250))});
+      put_address(out, 50,
+                  client.bound ? client.bound
+                               : Ipv4{0x0A4D0000 + 1 + static_cast<uint32_t>(below(random, 250))});
       break;
     case Say::Release:
       put_address(out, 54, kServerAddress);

@@ -14,7 +14,8 @@ int env_or(const char* name, int otherwise) {
   return text != nullptr ? std::atoi(text) : otherwise;
 }
 
-void expect_sound(const Plan& plan) {
+void expect_sound(Plan plan) {
+  plan.trace = std::getenv("HOOKLINE_SIM_TRACE") != nullptr;
   const Outcome outcome = simulate(plan);
   EXPECT_EQ(outcome.violation, "") << "HOOKLINE_SIM_SEED=" << plan.seed << " reproduces it";
   EXPECT_GT(outcome.acks, 100u) << "seed " << plan.seed << ": nobody was served";
@@ -25,11 +26,15 @@ TEST(Simulation, FixedSeeds) {
 }
 
 TEST(Simulation, CalmWorld) {
-  expect_sound({.seed = 99, .wire_faults = false, .crashes = false, .disk_faults = false,
+  expect_sound({.seed = 99,
+                .wire_faults = false,
+                .crashes = false,
+                .disk_faults = false,
                 .clock_steps = false});
 }
 
-// Fresh seeds every time; HOOKLINE_SIM_SEEDS says how many, HOOKLINE_SIM_SEED picks one.
+// Fresh seeds every time; HOOKLINE_SIM_SEEDS says how many, HOOKLINE_SIM_SEED picks one, and
+// HOOKLINE_SIM_TRACE shows what happens in it.
 TEST(Simulation, FreshSeeds) {
   if (const char* one = std::getenv("HOOKLINE_SIM_SEED")) {
     expect_sound({.seed = std::strtoull(one, nullptr, 10)});

@@ -2,8 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <cstdlib>
-
 #include "config/load.h"
 
 namespace hookline::sim {
@@ -57,6 +55,9 @@ class Simulation {
   void take_reply(Client& client, const load::Reply& reply);
   void trouble();
   void let_time_pass();
+  void note(const std::string& what) const {
+    if (plan_.trace) fmt::print(stderr, "{} ms: {}\n", clock_.reading.boot_ns / kMs, what);
+  }
 
   Plan plan_;
   Random random_;
@@ -78,7 +79,7 @@ Simulation::Simulation(const Plan& plan)
       random_(plan.seed),
       wire_(random_),
       disk_(plan.seed),
-      log_(stderr, std::getenv("SIMDBG") ? LogLevel::Info : LogLevel::Error) {
+      log_(stderr, plan.trace ? LogLevel::Info : LogLevel::Error) {
   const config::Loaded loaded = config::load_text(kConfig, "sim.toml");
   CHECK(loaded.config != nullptr, "the simulation's own configuration is valid");
   config_ = loaded.config;
@@ -86,7 +87,8 @@ Simulation::Simulation(const Plan& plan)
     Client client;
     client.number = i;
     client.mac = MacAddress{{2, 0, 0, 0, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)}};
-    if (i % 3 == 1) client.client_id = {1, 2, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)};
+    if (i % 3 == 1)
+      client.client_id = {1, 2, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)};
     client.relayed = i % 4 == 2;
     clients_.push_back(client);
   }
@@ -124,13 +126,19 @@ void Simulation::say(Client& client, Say what) {
   if (what == Say::Discover || what == Say::RapidDiscover || what == Say::Inform) {
     client.xid = static_cast<uint32_t>(random_());
   }
-  // Garbage comes from a stranger: with a client's own address it could mean anything, and be right.
+  // Garbage comes from a stranger: with a client's own address it could mean anything, and be
+  // right.
   Client stranger;
   stranger.mac = MacAddress{{2, 0x66, 0, 0, 0, static_cast<uint8_t>(random_())}};
   auto frame = make_frame(what == Say::Garbage ? stranger : client, what, random_);
   if (frame.empty()) return;
-  if (std::getenv("SIMDBG")) fmt::print("{} client {} says {} bound {} offered {}\n", clock_.reading.boot_ns/1000000, client.number, (int)what, client.bound.text(), client.offered.text());
+  note(fmt::format("client {} says {}, bound {} offered {}", client.number, static_cast<int>(what),
+                   client.bound.text(), client.offered.text()));
   wire_.client_sends(std::move(frame));
+  // Whoever selects another address lets the earlier one go, answered or not.
+  const bool moves =
+      what == Say::RapidDiscover || (what == Say::Select && client.offered != client.bound);
+  if (moves) checks_.given_up(client);
   const bool gives_up = what == Say::Release || what == Say::Decline;
   if (gives_up) {
     checks_.given_up(client);
@@ -174,7 +182,8 @@ void Simulation::look_at(const std::vector<uint8_t>& frame) {
 void Simulation::take_reply(Client& client, const load::Reply& reply) {
   const bool grants = reply.yiaddr && (reply.type == load::MessageType::Ack ||
                                        reply.type == load::MessageType::None);
-  if (std::getenv("SIMDBG")) fmt::print("{} client {} {} type {} lease {}\n", clock_.reading.boot_ns/1000000, client.number, reply.yiaddr.text(), (int)reply.type, reply.lease_s);
+  note(fmt::format("client {} gets type {}, {} for {} s", client.number,
+                   static_cast<int>(reply.type), reply.yiaddr.text(), reply.lease_s));
   if (grants) {
     const uint32_t lease_s = reply.type == load::MessageType::None ? 0x7FFFFFFF : reply.lease_s;
     checks_.ack_seen(client, reply.yiaddr, lease_s, clock_.reading.boot_ns);
@@ -197,7 +206,10 @@ void Simulation::trouble() {
   if (plan_.crashes && chance(random_, 0.003)) disk_.fail_after(below(random_, 6));
   if (plan_.disk_faults && chance(random_, 0.002)) disk_.set_full(true);
   if (plan_.disk_faults && chance(random_, 0.02)) disk_.set_full(false);
-  if (plan_.clock_steps && chance(random_, 0.003)) {
+  const bool journal_failed = core_ != nullptr && core_->journal().failed();
+  if (plan_.clock_steps && !journal_failed && chance(random_, 0.003)) {
+    // A step that can't be recorded is lost with the process: nothing can be promised then.
+    disk_.heal();
     clock_.step_wall(static_cast<int64_t>(below(random_, 20000)) - 10000);
   }
   if (chance(random_, 0.004)) wire_.set_up(false);

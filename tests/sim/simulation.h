@@ -12,12 +12,13 @@ namespace hookline::sim {
 struct Plan {
   uint64_t seed = 1;
   int turns = 2000;
-  size_t clients = 120;    // the pool has 90 addresses: it runs dry
+  size_t clients = 120;  // the pool has 90 addresses: it runs dry
   bool wire_faults = true;
-  bool crashes = true;     // process and power, at any write or sync
-  bool disk_faults = true; // full, EIO
+  bool crashes = true;      // process and power, at any write or sync
+  bool disk_faults = true;  // full, EIO
   bool clock_steps = true;
-  bool lying_disk = false; // canary: sync() does nothing; the checks must notice
+  bool trace = false;       // every message and log line to stderr
+  bool lying_disk = false;  // canary: sync() does nothing; the checks must notice
 };
 
 struct Outcome {

@@ -85,8 +85,8 @@ class SimWire final : public io::PacketPort, public io::LinkMonitor {
 };
 
 inline constexpr uint32_t kIfindex = 2;
-inline constexpr Ipv4 kServerAddress{0x0A4D0001};   // 10.77.0.1
-inline constexpr Ipv4 kRelayAddress{0x0A630001};    // 10.99.0.1
+inline constexpr Ipv4 kServerAddress{0x0A4D0001};  // 10.77.0.1
+inline constexpr Ipv4 kRelayAddress{0x0A630001};   // 10.99.0.1
 inline constexpr MacAddress kServerMac{{2, 0, 0, 0, 0xFF, 1}};
 inline constexpr MacAddress kRelayMac{{2, 0, 0, 0, 0xFF, 2}};
 

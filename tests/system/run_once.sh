@@ -25,7 +25,7 @@ nothing_left() {
     echo "files were left behind: $(ls -A "$TMPDIR")" >&2
     return 1
   fi
-  if grep -lsazF "$TMPDIR" /proc/[0-9]*/cmdline | grep -v "/$$/"; then
+  if pgrep -af -- "$TMPDIR"; then
     echo "a process was left behind" >&2
     return 1
   fi

@@ -100,7 +100,9 @@ def strip_code(text):
     raw, comment = r'R"(\w*)\((?:.|\n)*?\)\1"', r"//[^\n]*|/\*(?:.|\n)*?\*/"
     # A quote behind a digit separates thousands.
     quoted = r'"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])\'(?:\\.|[^\'\\\n])+\''
-    return re.sub(f"{raw}|{comment}|{quoted}", blank, text)
+    text = re.sub(f"{raw}|{comment}|{quoted}", blank, text)
+    directive = r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*"
+    return re.sub(directive, lambda m: "\n" * m[0].count("\n"), text, flags=re.M)
 
 
 def functions(text):
@@ -172,7 +174,8 @@ def rule_includes_resolve(tree):
         here = Path(name).parent.as_posix()
         places = [""] + [p + "/" for p in ("src", "sdk/include", "sdk", "tests", here)]
         for number, target, system in includes(text):
-            if not system and not any(f"{p}{target}" in tree.files for p in places):
+            found = (os.path.normpath(p + target) in tree.files for p in places)
+            if not system and not any(found):
                 yield Finding(name, number, f'"{target}" is no file from src/')
 
 

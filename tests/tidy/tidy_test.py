@@ -65,11 +65,12 @@ class Tidy(unittest.TestCase):
         self.assertEqual(self.judge(files={"src/wire/a.cc": many}), [])
 
     def test_functions(self):
-        code = ("namespace a {\nclass B : public C {\n public:\n  int d() const { return 1; }\n};\n"
+        code = ("#define X(a) \\\n  f(a) {\n"
+                "namespace a {\nclass B : public C {\n public:\n  int d() const { return 1; }\n};\n"
                 "int A::e(int x) {\n  auto f = [](int y) {\n    return y;\n  };\n"
                 "  if (x) {\n  }\n  return f('}') + g(\"}\");\n}\n"
                 "const int kTable[] = {\n  1,\n};\n}\n")
-        self.assertEqual(list(tidy.functions(code)), [("d", 4, 1), ("A::e", 6, 8)])
+        self.assertEqual(list(tidy.functions(code)), [("d", 6, 1), ("A::e", 8, 8)])
 
     def test_text(self):
         self.finds("words", {"src/wire/a.cc": "// TO" "DO later\n"})

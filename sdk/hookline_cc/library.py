@@ -1,0 +1,104 @@
+"""What every callout is linked with, built on first use: the SDK's library, and the shield.
+
+The shield is a folder of small headers in front of libstdc++'s own. Some of those use the words of
+Microsoft's old annotations (__in, __out) as names; their wrappers take the macros away for as long.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from .fault import Fault, output_of, run
+
+SDK = Path(__file__).resolve().parent.parent
+INCLUDE = SDK / "include"
+CLANG = os.environ.get("HOOKLINE_CLANG", "clang")
+CLANGXX = os.environ.get("HOOKLINE_CLANGXX", CLANG + "++")
+
+COMMON = ["-fPIC", "-fshort-wchar", "-fvisibility=hidden", "-fno-strict-aliasing"]
+
+
+def default_build_folder():
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(cache) / "hookline-sdk"
+
+
+def build(folder, verbose=False):
+    """The folder with libhookline-sdk.a and shield/, made if this source and clang have none."""
+    final = Path(folder) / key()
+    if final.exists():
+        return final
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix="making-", dir=folder))
+    try:
+        compile_library(making, verbose)
+        shield_libstdcxx(making / "shield")
+        try:
+            making.rename(final)
+        except OSError:
+            if not final.exists():  # otherwise somebody else was as quick
+                raise
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return final
+
+
+def key():
+    """Changes with everything that goes into the library."""
+    digest = hashlib.sha256(output_of([CLANG, "--version"]).encode())
+    sources = [*SDK.glob("lib/*"), *INCLUDE.glob("**/*.h"), *SDK.glob("hookline_cc/*.py")]
+    for path in sorted(sources):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def compile_library(folder, verbose):
+    objects = []
+    for source in sorted(SDK.glob("lib/*.c")):
+        target = folder / (source.stem + ".o")
+        run([CLANG, "-std=gnu11", "-O2", "-g1", "-Wall", "-Wextra", "-fno-builtin", *COMMON,
+             "-I", str(INCLUDE), "-include", "hookline/prelude.h", "-c", str(source),
+             "-o", str(target)], verbose)
+        objects.append(str(target))
+    run(["ar", "rcs", str(folder / "libhookline-sdk.a"), *objects], verbose)
+    for path in objects:
+        os.unlink(path)
+
+
+def old_annotations():
+    text = (INCLUDE / "hookline" / "sal.h").read_text()
+    return set(re.findall(r"^#define (__[a-z]\w*)", text, re.M))
+
+
+def libstdcxx_folders():
+    text = output_of([CLANGXX, "-x", "c++", "-E", "-v", "-"], text="")
+    listed = re.search(r"#include <\.\.\.> search starts here:\n(.*?)\nEnd of search", text, re.S)
+    if listed is None:
+        raise Fault(f"{CLANGXX} -v names no folders of headers")
+    folders = [Path(line.strip()).resolve() for line in listed[1].splitlines()]
+    return [f for f in folders if "c++" in f.parts]
+
+
+def shield_libstdcxx(shield):
+    words = old_annotations()
+    any_word = re.compile(r"\b(" + "|".join(sorted(words)) + r")\b")
+    shield.mkdir()
+    for folder in libstdcxx_folders():
+        for path in folder.rglob("*"):
+            relative = path.relative_to(folder)
+            parts = relative.parts
+            if path.is_dir() or parts[0] in ("tr1", "tr2", "parallel", "pstl", "debug"):
+                continue
+            used = set(any_word.findall(path.read_text(errors="replace")))
+            if used and not (shield / relative).exists():
+                wrap(shield / relative, relative, sorted(used))
+
+
+def wrap(target, relative, words):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    before = "".join(f'#pragma push_macro("{w}")\n#undef {w}\n' for w in words)
+    after = "".join(f'#pragma pop_macro("{w}")\n' for w in words)
+    target.write_text(f"#pragma GCC system_header\n{before}#include_next <{relative}>\n{after}")

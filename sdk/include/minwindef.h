@@ -1,0 +1,4 @@
+#pragma once
+
+/* All of it stands in windows.h. */
+#include <windows.h>

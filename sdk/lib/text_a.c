@@ -1,0 +1,21 @@
+/* The bounded text functions for char. */
+
+#include "core.h"
+
+#include <errno.h>
+#include <strsafe.h>
+
+#define UNIT char
+#define WIDE 0
+#define LENGTH strlen
+#define BOUNDED_LENGTH strnlen
+#define COPY memcpy
+#define NAME_CPY_S strcpy_s
+#define NAME_CAT_S strcat_s
+#define NAME_VSNPRINTF _vsnprintf
+#define NAME_SNPRINTF _snprintf
+#define NAME_PRINTF_S sprintf_s
+#define NAME_WSPRINTF wsprintfA
+#define CCH(name) StringCch##name##A
+
+#include "text_s.h"
