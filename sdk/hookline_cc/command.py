@@ -38,7 +38,7 @@ DIALECT = ["-fms-extensions", "-fms-compatibility", "-fms-compatibility-version=
            "-Wno-nonportable-include-path", "-Wno-microsoft-include",
            "-Wno-builtin-macro-redefined", "-Wno-unknown-pragmas", "-Wno-pragma-pack"]
 CPP_DIALECT = ["-fno-delayed-template-parsing", "-fexceptions", "-D__EXCEPTIONS=1",
-               "-D__STRICT_ANSI__", "-D_GLIBCXX_EXTERN_TEMPLATE=0"]
+               "-D__STRICT_ANSI__"]
 
 # The C library's functions with 32-bit wide characters: at run time they would read twice too far.
 WIDE = re.compile(r"(__)?(wcs|wmem)\w*|_*(v?[fs]?w(printf|scanf)|vswprintf)\w*|wprintf|"
@@ -119,13 +119,18 @@ def is_cpp(source):
     return Path(source).suffix.lower() in CPP_SUFFIXES
 
 
-def prepared(source, number, folder):
-    """The file to compile: the source itself, or its copy without __try."""
+def prepared(source, number, folder, eat_commas=False):
+    """The file to compile: the source itself, or its copy without __try; with `eat_commas`, for
+    gcc, also without the comma before __VA_ARGS__ that nothing follows."""
     text = Path(source).read_text(encoding="utf-8", errors="surrogateescape")
-    if not seh.needs_rewriting(text):
+    changed = text
+    if seh.needs_rewriting(text):
+        changed = seh.rewrite(text, os.path.abspath(source), is_cpp(source))
+    if eat_commas:
+        changed = re.sub(r",(\s*)__VA_ARGS__", r",\1##__VA_ARGS__", changed)
+    if changed == text:
         return source, []
     copy = folder / f"{number}-{Path(source).name}"
-    changed = seh.rewrite(text, os.path.abspath(source), is_cpp(source))
     copy.write_text(changed, encoding="utf-8", errors="surrogateescape")
     return str(copy), ["-iquote", str(Path(source).resolve().parent)]
 
@@ -180,6 +185,15 @@ def exports_of(options, objects):
     """{external: internal} of all that the library is to export."""
     defined = [s for path in objects for s in elf.symbols(path) if s.defined]
     names = {s.name for s in defined}
+    exports = listed_exports(options, names)
+    for symbol in defined:
+        if symbol.binding == elf.GLOBAL and symbol.visibility == elf.DEFAULT:
+            exports.setdefault(symbol.name, symbol.name)
+    return exports
+
+
+def listed_exports(options, names):
+    """What the .def says, and the entry point, found among the `names` that the objects define."""
     wanted = {}
     if options.definition:
         text = Path(options.definition).read_text(encoding="utf-8", errors="replace")
@@ -190,9 +204,6 @@ def exports_of(options, objects):
         if symbol is None:
             raise Fault(f"{options.definition} exports {external}, but no source defines {internal}")
         exports[external] = symbol
-    for symbol in defined:
-        if symbol.binding == elf.GLOBAL and symbol.visibility == elf.DEFAULT:
-            exports.setdefault(symbol.name, symbol.name)
     if ENTRY not in exports and find(ENTRY, names):
         exports[ENTRY] = find(ENTRY, names)
     if ENTRY not in exports:
@@ -237,7 +248,8 @@ def check_wide(path):
     plain = [n for n in names if WIDE.fullmatch(n)]
     mangled = [n for n in names if n.startswith("_Z")]
     readable = output_of(["c++filt"], text="\n".join(mangled)).splitlines() if mangled else []
-    plain += [n for n in readable if "wchar_t" in n]
+    # An allocator's constructors do the same whatever the width.
+    plain += [n for n in readable if "wchar_t" in n and not n.startswith("std::allocator<")]
     if plain:
         raise Fault("not in this SDK, and the C library's own takes 32-bit characters: "
                     + ", ".join(plain[:8]))
@@ -275,7 +287,14 @@ def windows_headers(options, compiler, folder):
             lower = name.lower()
             if name != lower and not (path.parent / name).exists() and exists(compiler, lower):
                 (made / name).write_text(f"#include <{lower}>\n")
-    return ["-I", str(made)]
+    old = "".join(re.findall(r"^#define __[a-z].*\n", (library.INCLUDE / "hookline" / "sal.h")
+                             .read_text(), re.M))
+    (made / "hookline" / "old_sal.h").write_text(f"#pragma GCC system_header\n{old}")
+    flags = ["-I", str(made), "-include", "sal.h", "-include", "hookline/old_sal.h"]
+    if any(map(is_cpp, options.sources)):
+        library.shield_libstdcxx(folder / "shield", mingw("g++"))
+        flags += ["-isystem", str(folder / "shield")]
+    return flags
 
 
 def exists(compiler, header):
@@ -292,18 +311,20 @@ def build_windows(options, folder):
     for number, source in enumerate(options.sources):
         compiler = mingw("g++" if is_cpp(source) else "gcc")
         headers = headers or windows_headers(options, compiler, folder)
-        path, here = prepared(source, number, folder)
+        path, here = prepared(source, number, folder, eat_commas=True)
         target = str(folder / f"{number}.o")
         run([compiler, "-include", "hookline/prelude.h", *headers, *here, *options.compile_flags,
              "-c", path, "-o", target], options.verbose)
         objects.append(target)
-    exporting = options.definition
-    if exporting is None:
-        exporting = str(folder / "exports.def")
-        Path(exporting).write_text(f"EXPORTS\n    {ENTRY}\n")
+    listing = output_of(["nm", "-g", "--defined-only", *objects])
+    names = {line.split()[-1] for line in listing.splitlines() if len(line.split()) == 3}
+    exporting = folder / "exports.def"
+    exporting.write_text("EXPORTS\n" + "".join(
+        f"    {external} = {internal}\n"
+        for external, internal in listed_exports(options, names).items()))
     # libstdc++ and the threads library go into the DLL: it must not need files of mingw's.
     run([mingw("g++" if any_cpp else "gcc"), "-shared", "-static", "-o", options.output, *objects,
-         *options.link_inputs, exporting, *options.link_flags, "-lws2_32", "-ladvapi32"],
+         *options.link_inputs, str(exporting), *options.link_flags, "-lws2_32", "-ladvapi32"],
         options.verbose)
 
 

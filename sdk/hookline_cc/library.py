@@ -73,26 +73,30 @@ def old_annotations():
     return set(re.findall(r"^#define (__[a-z]\w*)", text, re.M))
 
 
-def libstdcxx_folders():
-    text = output_of([CLANGXX, "-x", "c++", "-E", "-v", "-"], text="")
+def libstdcxx_folders(compiler):
+    text = output_of([compiler, "-x", "c++", "-E", "-v", "-"], text="")
     listed = re.search(r"#include <\.\.\.> search starts here:\n(.*?)\nEnd of search", text, re.S)
     if listed is None:
-        raise Fault(f"{CLANGXX} -v names no folders of headers")
+        raise Fault(f"{compiler} -v names no folders of headers")
     folders = [Path(line.strip()).resolve() for line in listed[1].splitlines()]
     return [f for f in folders if "c++" in f.parts]
 
 
-def shield_libstdcxx(shield):
+def shield_libstdcxx(shield, compiler=CLANGXX):
     words = old_annotations()
     any_word = re.compile(r"\b(" + "|".join(sorted(words)) + r")\b")
     shield.mkdir()
-    for folder in libstdcxx_folders():
+    # The ready-made std::wstring in libstdc++.so is for 32 bits: the callout gets its own, which its
+    # export list keeps to itself. Wide streams have no such way and are refused after linking.
+    always = {Path("bits/basic_string.tcc"): "_GLIBCXX_USE_WCHAR_T"}
+    for folder in libstdcxx_folders(compiler):
         for path in folder.rglob("*"):
             relative = path.relative_to(folder)
             parts = relative.parts
             if path.is_dir() or parts[0] in ("tr1", "tr2", "parallel", "pstl", "debug"):
                 continue
             used = set(any_word.findall(path.read_text(errors="replace")))
+            used |= {always[relative]} if relative in always else set()
             if used and not (shield / relative).exists():
                 wrap(shield / relative, relative, sorted(used))
 

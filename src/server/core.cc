@@ -57,18 +57,25 @@ void Core::open_gate() {
 Now Core::read_clock() {
   const io::ClockReading reading = world_.clock.read();
   const Now now = lease_clock_.read(reading.boot_ns, reading.wall_ns);
-  const std::optional<int64_t> step = lease_clock_.take_step();
-  return step ? follow_step(*step, now) : now;
+  if (const std::optional<int64_t> step = lease_clock_.take_step()) {
+    world_.log.warning("the wall clock was stepped; leases keep their length",
+                       {{"seconds", *step}});
+    step_unrecorded_ = true;
+  }
+  return step_unrecorded_ ? follow_step(now) : now;
 }
 
-// Without the record lease time stays as it was, which is right for every lease; only after a
-// restart would they be read as that much earlier or later.
-Now Core::follow_step(int64_t step_s, Now now) {
-  world_.log.warning("the wall clock was stepped; leases keep their length", {{"seconds", step_s}});
+// Until the journal has the step, lease time stays as it was, which is right for every lease; but
+// after a restart all of them would be read as that much too early or late. So it is tried again,
+// each turn, until a full disk has room.
+Now Core::follow_step(Now now) {
+  if (!journal_->ready(now)) return now;
+  const int64_t step_s = -lease_clock_.ahead_s();
   if (auto done = journal_->commit_clock_step(step_s, now); !done) {
     world_.log.error("clock step not recorded", {{"why", done.error().text}});
     return now;
   }
+  step_unrecorded_ = false;
   engine_->shift_times(step_s);
   return lease_clock_.follow(step_s);
 }

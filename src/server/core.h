@@ -75,7 +75,7 @@ class Core {
   Core(World world, std::shared_ptr<const Config> config);
   Result<void> open(store::Journal::Options journal_options);
   void open_gate();
-  Now follow_step(int64_t step_s, Now now);
+  Now follow_step(Now now);
 
   World world_;
   std::shared_ptr<const Config> config_;
@@ -91,6 +91,7 @@ class Core {
   wire::Encoder encoder_;
   inject::Injector injector_;
   lease::LeaseClock lease_clock_;
+  bool step_unrecorded_ = false;  // of the wall clock, by the journal
   store::Recovered recovered_;
   std::unique_ptr<lease::Engine> engine_;
   std::unique_ptr<store::Journal> journal_;

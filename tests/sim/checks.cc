@@ -27,10 +27,9 @@ void Checks::given_up(const Client& client) {
   std::erase_if(promises_, [&](const auto& p) { return p.second.client == client.number; });
 }
 
-void Checks::recovered(const lease::Engine& engine, const std::vector<Client>& clients,
-                       int64_t now_ns) {
+void Checks::recovered(const lease::Engine& engine, const std::vector<Client>& clients, Now now) {
   for (const auto& [address, promise] : promises_) {
-    if (promise.until_ns <= now_ns) continue;
+    if (promise.until_ns <= now.boot_ns) continue;
     const auto record = engine.find(Ipv4{address});
     const Client& client = clients[promise.client];
     const Bytes id = client.client_id.empty() ? client.mac.view() : Bytes(client.client_id);
@@ -39,6 +38,13 @@ void Checks::recovered(const lease::Engine& engine, const std::vector<Client>& c
           fmt::format("invariant 2: after a restart {} is {}, but was acknowledged to client {}",
                       Ipv4{address}.text(), record ? lease_state_name(record->state) : "unknown",
                       promise.client));
+    }
+    const int64_t promised_s = (promise.until_ns - now.boot_ns) / kNsPerSecond;
+    const int64_t left_s = record ? int64_t{record->expiry} - now.lease_s : 0;
+    if (left_s + 2 < promised_s && promised_s < INT32_MAX / 2) {
+      violate(fmt::format(
+          "invariant 2: after a restart {} has {} s left, but client {} was promised {} s",
+          Ipv4{address}.text(), left_s, promise.client, promised_s));
     }
   }
 }

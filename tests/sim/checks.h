@@ -21,7 +21,7 @@ class Checks {
   void given_up(const Client& client);
 
   // Invariant 2: all that was promised and has not run out is there after a restart.
-  void recovered(const lease::Engine& engine, const std::vector<Client>& clients, int64_t now_ns);
+  void recovered(const lease::Engine& engine, const std::vector<Client>& clients, Now now);
   // Invariant 3: every packet is inside, completed or dropped.
   void counters(const server::Core& core);
 

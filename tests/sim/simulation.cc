@@ -108,7 +108,7 @@ void Simulation::start() {
   }
   core_ = std::move(*core);
   disk_broken_ = false;
-  checks_.recovered(core_->engine(), clients_, clock_.reading.boot_ns);
+  checks_.recovered(core_->engine(), clients_, core_->read_clock());
 }
 
 // As after a power cut: whatever was not synced may be gone, in any part.
@@ -206,10 +206,11 @@ void Simulation::trouble() {
   if (plan_.crashes && chance(random_, 0.003)) disk_.fail_after(below(random_, 6));
   if (plan_.disk_faults && chance(random_, 0.002)) disk_.set_full(true);
   if (plan_.disk_faults && chance(random_, 0.02)) disk_.set_full(false);
-  const bool journal_failed = core_ != nullptr && core_->journal().failed();
-  if (plan_.clock_steps && !journal_failed && chance(random_, 0.003)) {
-    // A step that can't be recorded is lost with the process: nothing can be promised then.
+  // A step that can't be recorded is lost with the process: nothing can be promised then.
+  const bool recordable = core_ != nullptr && core_->why_not_granting().empty();
+  if (plan_.clock_steps && recordable && chance(random_, 0.003)) {
     disk_.heal();
+    disk_.set_full(false);
     clock_.step_wall(static_cast<int64_t>(below(random_, 20000)) - 10000);
   }
   if (chance(random_, 0.004)) wire_.set_up(false);
