@@ -215,7 +215,7 @@ def find(name, names):
     """The symbol of a function, also of a C++ one without extern "C", as Microsoft's linker has."""
     if name in names:
         return name
-    mangled = [n for n in names if re.match(rf"_Z{len(name)}{re.escape(name)}", n)]
+    mangled = [n for n in names if re.match(rf"_Z{len(name)}{re.escape(name)}(?![a-z_])", n)]
     if len(mangled) > 1:
         raise Fault(f"{name} is overloaded: declare the one to export extern \"C\"")
     return mangled[0] if mangled else None

@@ -69,7 +69,6 @@ Now Core::read_clock() {
 // after a restart all of them would be read as that much too early or late. So it is tried again,
 // each turn, until a full disk has room.
 Now Core::follow_step(Now now) {
-  pipeline_->settle(now);  // nothing may be pending when times are shifted
   if (!journal_->ready(now)) return now;
   const int64_t step_s = -lease_clock_.ahead_s();
   if (auto done = journal_->commit_clock_step(step_s, now); !done) {
@@ -92,7 +91,6 @@ int64_t Core::idle_ns() {
 void Core::stop() { pipeline_->drain(read_clock()); }
 
 Result<void> Core::reconfigure(std::shared_ptr<const Config> config) {
-  pipeline_->settle(read_clock());  // grants point into the old configuration
   if (auto done = engine_->configure(config, world_.links.table()); !done) return done;
   config_ = std::move(config);
   journal_->name_scopes(scope_names(*config_));
@@ -102,7 +100,6 @@ Result<void> Core::reconfigure(std::shared_ptr<const Config> config) {
 
 Result<void> Core::release_lease(Ipv4 address) {
   const Now now = read_clock();
-  pipeline_->settle(now);
   auto record = engine_->propose_release(address, now);
   if (!record) return tl::unexpected(record.error());
   return pipeline_->commit_record(*record, now);
@@ -110,7 +107,6 @@ Result<void> Core::release_lease(Ipv4 address) {
 
 Result<void> Core::delete_lease(Ipv4 address) {
   const Now now = read_clock();
-  pipeline_->settle(now);
   auto record = engine_->propose_delete(address, now);
   if (!record) return tl::unexpected(record.error());
   return pipeline_->commit_record(*record, now);

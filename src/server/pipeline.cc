@@ -23,31 +23,23 @@ bool Pipeline::turn(Now now) {
   counters_.turns.add();
   follow_links();
   follow_journal(now);
-  bool busy = stages_.journal.commit_ended() && finish_commit(now);
 
   Batch<Request> requests = admit_new(now);
-  busy |= !requests.empty();
   lease::Proposed proposed = stages_.engine.propose(std::move(requests), now);
   trace_decisions(proposed.immediate, "decided");
   trace_decisions(proposed.durable, "proposed");
   deferred_ = std::move(proposed.deferred);
-  for (Proposal& proposal : proposed.durable) proposed_.push(std::move(proposal));
-  proposed.durable.clear();
 
-  busy |= begin_commit(now);
-  busy |= send(stages_.encoder.encode(std::move(proposed.immediate)), now);
-  busy |= stages_.journal.commit_ended() && finish_commit(now);
+  bool busy = send(stages_.encoder.encode(std::move(proposed.immediate)), now);
+  busy |= collect_expired(now) != 0;
+  Batch<Committed> committed = commit(std::move(proposed.durable), now);
+  busy |= !committed.empty();
+  committed = end_without_reply(std::move(committed));
+  busy |= send(stages_.encoder.encode(std::move(committed)), now);
   busy |= finish(stages_.injector.completions(now));
-  feed_snapshot();
-  const bool waits_for_disk = stages_.journal.commit_under_way();
-  return busy || (!deferred_.empty() && !waits_for_disk) || stages_.journal.snapshot_open();
-}
 
-void Pipeline::settle(Now now) {
-  while (stages_.journal.commit_under_way() || !proposed_.empty()) {
-    begin_commit(now);
-    finish_commit(now);
-  }
+  feed_snapshot();
+  return busy || !deferred_.empty() || stages_.journal.snapshot_open();
 }
 
 int64_t Pipeline::idle_until(Now now) const {
@@ -58,8 +50,7 @@ int64_t Pipeline::idle_until(Now now) const {
 }
 
 Batch<Request> Pipeline::admit_new(Now now) {
-  const size_t held = std::max(deferred_.size(), proposed_.size());
-  const size_t room = std::min(kTurnPacketsMax - held, stages_.injector.room());
+  const size_t room = std::min(kTurnPacketsMax - deferred_.size(), stages_.injector.room());
   Batch<Frame> frames = stages_.receiver.take(room, links_.table(), now);
   Batch<Admitted> admitted = stages_.filter.admit(std::move(frames));
   Batch<Request> fresh = through_gate(stages_.decoder.decode(std::move(admitted)), now);
@@ -102,59 +93,33 @@ Batch<Request> Pipeline::through_gate(Batch<Request> requests, Now now) {
   return passed;
 }
 
-// OFFERs leave while the disk already works: the commit begins before they are sent.
-bool Pipeline::begin_commit(Now now) {
-  store::Journal& journal = stages_.journal;
-  if (journal.commit_under_way()) return false;
-  expired_count_ = granting_ ? stages_.engine.take_expired(now, expired_) : 0;
-  if (proposed_.empty() && expired_count_ == 0) return false;
-  const std::span<const LeaseRecord> others(expired_.data(), expired_count_);
-  if (auto begun = journal.begin_commit(proposed_, others, now); !begun)
-    undo_commit(proposed_, begun.error());
-  return true;
-}
-
-bool Pipeline::finish_commit(Now now) {
-  if (!stages_.journal.commit_under_way()) return false;
-  send(stages_.encoder.encode(end_without_reply(take_committed())), now);
-  return true;
-}
-
-Batch<Committed> Pipeline::take_committed() {
-  Batch<Proposal> failed;
-  Result<Batch<Committed>> committed = stages_.journal.finish_commit(failed);
+Batch<Committed> Pipeline::commit(Batch<Proposal> proposals, Now now) {
+  const std::span<LeaseRecord> others(expired_.data(), expired_count_);
+  if (proposals.empty() && others.empty()) return {};
+  Result<Batch<Committed>> committed = stages_.journal.commit(proposals, others, now);
+  expired_count_ = 0;
   if (!committed) {
-    undo_commit(failed, committed.error());
+    log_.error("lease journal failed", {{"why", committed.error().text}});
+    for (const LeaseRecord& record : others) stages_.engine.withdraw(record);
+    for (Proposal& proposal : proposals) {
+      stages_.engine.withdraw(proposal.packet());
+      endings_.drop(std::move(proposal), Drop::CommitFailed);
+    }
+    proposals.clear();
     return {};
   }
   // The journal numbers the proposals first, then the others.
-  uint64_t sequence = stages_.journal.sequence() - expired_count_;
-  for (LeaseRecord& record : std::span(expired_.data(), expired_count_)) {
+  uint64_t sequence = stages_.journal.sequence() - others.size();
+  for (LeaseRecord& record : others) {
     record.sequence = ++sequence;
     stages_.engine.apply(record);
   }
-  counters_.leases_expired.add(expired_count_);
-  counters_.commits.add();
-  counters_.records_committed.add(committed->size() + expired_count_);
-  expired_count_ = 0;
+  counters_.leases_expired.add(others.size());
   for (const Committed& c : *committed) {
     stages_.engine.apply(c);
     trace(c.packet(), "committed", "record is on disk");
   }
   return std::move(*committed);
-}
-
-void Pipeline::undo_commit(Batch<Proposal>& failed, const Error& error) {
-  log_.error("records not committed", {{"why", error.text}});
-  for (const LeaseRecord& record : std::span(expired_.data(), expired_count_)) {
-    stages_.engine.withdraw(record);
-  }
-  expired_count_ = 0;
-  for (Proposal& proposal : failed) {
-    stages_.engine.withdraw(proposal.packet());
-    endings_.drop(std::move(proposal), Drop::CommitFailed);
-  }
-  failed.clear();
 }
 
 // RELEASE and DECLINE get no reply: they are completely processed once their record is committed.
@@ -199,6 +164,11 @@ bool Pipeline::finish(Batch<Completion> completions) {
   }
   completions.clear();
   return any;
+}
+
+size_t Pipeline::collect_expired(Now now) {
+  expired_count_ = granting_ ? stages_.engine.take_expired(now, expired_) : 0;
+  return expired_count_;
 }
 
 void Pipeline::feed_snapshot() {
@@ -269,7 +239,6 @@ void Pipeline::follow_links() {
 }
 
 void Pipeline::drain(Now now) {
-  settle(now);
   for (Request& request : deferred_) endings_.drop(std::move(request), Drop::ShuttingDown);
   deferred_.clear();
   stages_.injector.abandon(ECANCELED);

@@ -46,20 +46,14 @@ class Pipeline {
   Pipeline(Stages stages, io::LinkMonitor& links, Gate& gate, InFlight& in_flight, Endings& endings,
            TraceHub& traces, Counters& counters, Logger& log);
 
-  // One batch from the wire to the wire. The records of one turn are committed while the next ones
-  // go on; a few alone are committed at once, and only that waits for the disk. Returns true when
-  // it did something: when false, the caller may sleep until idle_until(), or until the journal's
-  // offload or a frame wakes it.
+  // One batch from the wire to the wire. Never waits, but for the journal's sync. Returns true when
+  // it did something: when false, the caller may sleep until idle_until().
   bool turn(Now now);
-
-  // Commits what was proposed and answers it, waiting for the disk: nothing is pending then.
-  void settle(Now now);
 
   // When the next turn has something to do even if no frame comes (Now::boot_ns).
   int64_t idle_until(Now now) const;
 
   // Commits a record that no packet asked for (an operator's release or delete), then applies it.
-  // REQUIRES: settle() was called.
   Result<void> commit_record(LeaseRecord record, Now now);
 
   // Empty while leases are granted; else why not and what helps.
@@ -72,13 +66,11 @@ class Pipeline {
   Batch<Request> admit_new(Now now);
   Batch<Request> through_gate(Batch<Request> requests, Now now);
   const Drop* refusal(const Request& request, Now now) const;
-  bool begin_commit(Now now);
-  bool finish_commit(Now now);
-  Batch<Committed> take_committed();
-  void undo_commit(Batch<Proposal>& failed, const Error& error);
+  Batch<Committed> commit(Batch<Proposal> proposals, Now now);
   Batch<Committed> end_without_reply(Batch<Committed> committed);
   bool send(Batch<Reply> replies, Now now);
   bool finish(Batch<Completion> completions);
+  size_t collect_expired(Now now);
   void feed_snapshot();
   void follow_links();
   void follow_journal(Now now);
@@ -95,8 +87,7 @@ class Pipeline {
   Counters& counters_;
   Logger& log_;
 
-  Batch<Request> deferred_;   // wait for a proposal of their client to be committed
-  Batch<Proposal> proposed_;  // wait for the commit under way to end
+  Batch<Request> deferred_;  // wait for a proposal of their client to be committed
   std::array<LeaseRecord, kExpiriesPerTurnMax> expired_;
   size_t expired_count_ = 0;
   uint64_t snapshot_cursor_ = 0;

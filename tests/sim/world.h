@@ -11,7 +11,6 @@
 #include "io/background.h"
 #include "io/clock.h"
 #include "io/links.h"
-#include "io/offload.h"
 #include "io/packet_port.h"
 
 namespace hookline::sim {
@@ -50,25 +49,6 @@ class SimBackground final : public io::Background {
 
  private:
   std::deque<std::function<void()>> jobs_;
-};
-
-// The journal's disk work: takes as many turns as the seed wants.
-class SimOffload final : public io::Offload {
- public:
-  explicit SimOffload(Random& random) : random_(random) {}
-
-  void start(Job& job) override { job_ = &job; }
-  bool ended() const override {
-    if (job_ != nullptr && chance(random_, 0.5)) std::exchange(job_, nullptr)->run();
-    return job_ == nullptr;
-  }
-  void wait() override {
-    if (job_ != nullptr) std::exchange(job_, nullptr)->run();
-  }
-
- private:
-  Random& random_;
-  mutable Job* job_ = nullptr;
 };
 
 // One wire on ifindex 2: what goes in arrives as the faults allow, what comes out is handed over.
