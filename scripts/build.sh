@@ -17,7 +17,7 @@ mkdir -p "$directory"
 
 failed() {
   # ninja repeats the command of each step that failed: errors say more.
-  grep -nE 'error|Error|FAILED|undefined reference|^ninja:' "$log" | head -n 40 >&2 || true
+  grep -nE 'error:|CMake Error|FAILED|undefined reference|^ninja:' "$log" | head -n 40 >&2 || true
   echo "hookline: building $preset failed (log: $log)." >&2
   exit 1
 }

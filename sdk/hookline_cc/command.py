@@ -202,7 +202,8 @@ def listed_exports(options, names):
     for external, internal in wanted.items():
         symbol = find(internal, names)
         if symbol is None:
-            raise Fault(f"{options.definition} exports {external}, but no source defines {internal}")
+            raise Fault(f"{options.definition} exports {external}, "
+                        f"but no source defines {internal}")
         exports[external] = symbol
     if ENTRY not in exports and find(ENTRY, names):
         exports[ENTRY] = find(ENTRY, names)
@@ -215,7 +216,7 @@ def find(name, names):
     """The symbol of a function, also of a C++ one without extern "C", as Microsoft's linker has."""
     if name in names:
         return name
-    mangled = [n for n in names if re.match(rf"_Z{len(name)}{re.escape(name)}(?![a-z_])", n)]
+    mangled = [n for n in names if re.match(rf"_Z{len(name)}{re.escape(name)}", n)]
     if len(mangled) > 1:
         raise Fault(f"{name} is overloaded: declare the one to export extern \"C\"")
     return mangled[0] if mangled else None

@@ -86,8 +86,8 @@ def shield_libstdcxx(shield, compiler=CLANGXX):
     words = old_annotations()
     any_word = re.compile(r"\b(" + "|".join(sorted(words)) + r")\b")
     shield.mkdir()
-    # The ready-made std::wstring in libstdc++.so is for 32 bits: the callout gets its own, which its
-    # export list keeps to itself. Wide streams have no such way and are refused after linking.
+    # The ready-made std::wstring in libstdc++.so is for 32 bits: the callout gets its own, which
+    # its export list keeps to itself. Wide streams have no such way and are refused after linking.
     always = {Path("bits/basic_string.tcc"): "_GLIBCXX_USE_WCHAR_T"}
     for folder in libstdcxx_folders(compiler):
         for path in folder.rglob("*"):

@@ -128,8 +128,8 @@ def finally_in_c(source, blanked, body, last, inner):
         if not value or re.fullmatch(r"-?\d\w*|[A-Z_][A-Z0-9_]*", value):
             new = f"{{{final} return {value}; }}"
         else:
-            new = (f"{{ __auto_type hookline_result = ({value});{final} "
-                   "return hookline_result; }")
+            kept = f"hookline_result_{source.number}"
+            new = f"{{ __auto_type {kept} = ({value});{final} return {kept}; }}"
         parts += [text[done:match.start()], new, '\n']
         done = match.end()
     whole = "".join(parts) + text[done:]

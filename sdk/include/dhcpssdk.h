@@ -1,9 +1,9 @@
 /* The DHCP Server Callout API for Hookline on Linux.
  *
- * The promise: this header has the names, values and layout of the public Windows header of the same
- * name on x86-64, and it never changes. A callout compiled against it today runs in every later
- * version of the server; the static assertions at the end hold each size and offset. There is no
- * second interface: conveniences are header-only (hookline/packet.h).
+ * The promise: this header has the names, values and layout of the public Windows header of the
+ * same name on x86-64, and it never changes. A callout compiled against it today runs in every
+ * later version of the server; the static assertions at the end hold each size and offset. There is
+ * no second interface: conveniences are header-only (hookline/packet.h).
  *
  * Derived from mingw-w64's dhcpssdk.h, which is in the public domain, and from Microsoft's public
  * documentation. The comments are Hookline's own and say what this server does.
@@ -28,9 +28,9 @@ extern "C" {
 
 typedef DWORD DHCP_IP_ADDRESS;
 
-/* The options of a client's message. Pointers point into the packet, or are NULL where the option is
- * absent (its length is then 0): the bytes are those of the wire, in network order and unaligned,
- * and texts have no NUL. The server has zeroed the whole struct first. */
+/* The options of a client's message. Pointers point into the packet, or are NULL where the option
+ * is absent (its length is then 0): the bytes are those of the wire, in network order and
+ * unaligned, and texts have no NUL. The server has zeroed the whole struct first. */
 typedef struct _DHCP_SERVER_OPTIONS {
   BYTE* MessageType;                           /* option 53 */
   DHCP_IP_ADDRESS UNALIGNED* SubnetMask;       /* option 1 */
@@ -59,7 +59,8 @@ typedef struct _DHCP_SERVER_OPTIONS {
   DWORD UNALIGNED* ScopeId; /* always NULL: multicast only */
 } DHCP_SERVER_OPTIONS, *LPDHCP_SERVER_OPTIONS;
 
-/* The key is relative to HKEY_LOCAL_MACHINE. These three are for RegOpenKeyEx and RegQueryValueEx. */
+/* The key is relative to HKEY_LOCAL_MACHINE. These three are for RegOpenKeyEx and RegQueryValueEx.
+ */
 #define DHCP_CALLOUT_LIST_KEY \
   HOOKLINE_W("System\\CurrentControlSet\\Services\\DHCPServer\\Parameters")
 #define DHCP_CALLOUT_LIST_VALUE HOOKLINE_W("CalloutDlls")
@@ -112,12 +113,12 @@ typedef struct _DHCP_SERVER_OPTIONS {
  * [thread: control. START first of all, STOP last of all, no packet is under way then] */
 typedef DWORD(WINAPI* LPDHCP_CONTROL)(DWORD dwControlCode, LPVOID lpReserved);
 
-/* A packet has come in; nothing was decoded yet. `*Packet` begins at the BOOTP op byte in a buffer of
- * 4096 bytes, `*PacketSize` are valid. Edit it in place, up to 4096 bytes, or set another pointer and
- * size: its bytes are copied when the hook returns, and the buffer stays yours. `*PktContext` is NULL
- * and yours to set; every later hook of this packet gets it. `*ProcessIt` is TRUE; FALSE drops the
- * packet (GEN_FAILURE, then PROCESSED). `IpAddress`: of the receiving interface, host order.
- * [thread: packet. first hook of a packet] */
+/* A packet has come in; nothing was decoded yet. `*Packet` begins at the BOOTP op byte in a buffer
+ * of 4096 bytes, `*PacketSize` are valid. Edit it in place, up to 4096 bytes, or set another
+ * pointer and size: its bytes are copied when the hook returns, and the buffer stays yours.
+ * `*PktContext` is NULL and yours to set; every later hook of this packet gets it. `*ProcessIt` is
+ * TRUE; FALSE drops the packet (GEN_FAILURE, then PROCESSED). `IpAddress`: of the receiving
+ * interface, host order. [thread: packet. first hook of a packet] */
 typedef DWORD(WINAPI* LPDHCP_NEWPKT)(LPBYTE* Packet, DWORD* PacketSize, DWORD IpAddress,
                                      LPVOID Reserved, LPVOID* PktContext, LPBOOL ProcessIt);
 

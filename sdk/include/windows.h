@@ -11,15 +11,14 @@
 #endif
 
 #include <ctype.h>
+#include <hookline/sal.h>
+#include <hookline/winbase.h>
+#include <hookline/winreg.h>
+#include <hookline/winstr.h>
+#include <hookline/winsync.h>
 #include <stdarg.h>
 #include <string.h>
 #include <wchar.h>
-
-#include <hookline/sal.h>
-#include <hookline/winbase.h>
-#include <hookline/winsync.h>
-#include <hookline/winreg.h>
-#include <hookline/winstr.h>
 
 #ifndef WIN32_LEAN_AND_MEAN
 #include <inaddr.h>

@@ -2,9 +2,8 @@
 
 /* Byte order and addresses as text. There are no sockets here. */
 
-#include <windows.h>
-
 #include <inaddr.h>
+#include <windows.h>
 
 #ifdef __cplusplus
 extern "C" {

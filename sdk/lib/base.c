@@ -1,8 +1,6 @@
 /* Errors, memory, time, identity, debug output, addresses as text. */
 
 #define _GNU_SOURCE
-#include "core.h"
-
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -10,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <winsock2.h>
+
+#include "core.h"
 
 static __thread DWORD last_error;
 

@@ -1,8 +1,8 @@
 /* UTF-8 and UTF-16, and Windows' functions between them. */
 
-#include "core.h"
-
 #include <stdlib.h>
+
+#include "core.h"
 
 uint32_t hookline_decode8(const char* text, size_t length, size_t* position, int* bad) {
   static const uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -11,7 +11,7 @@ uint32_t hookline_decode8(const char* text, size_t length, size_t* position, int
   if (first < 0x80) {
     return first;
   }
-  int units = first >= 0xF0 && first < 0xF8 ? 4
+  int units = first >= 0xF0 && first < 0xF8   ? 4
               : first >= 0xE0 && first < 0xF0 ? 3
               : first >= 0xC0 && first < 0xE0 ? 2
                                               : 0;
@@ -23,8 +23,7 @@ uint32_t hookline_decode8(const char* text, size_t length, size_t* position, int
       good = good && (next & 0xC0) == 0x80;
       value = value << 6 | (next & 0x3F);
     }
-    if (good && value >= kLeast[units] && value <= 0x10FFFF &&
-        (value < 0xD800 || value > 0xDFFF)) {
+    if (good && value >= kLeast[units] && value <= 0x10FFFF && (value < 0xD800 || value > 0xDFFF)) {
       *position = at + (size_t)units;
       return value;
     }

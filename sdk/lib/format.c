@@ -1,8 +1,8 @@
 /* One printf for char and WCHAR with Windows' sizes: see winstr.h. */
 
-#include "core.h"
-
 #include <stdio.h>
+
+#include "core.h"
 
 struct Output {
   int wide;
@@ -173,8 +173,8 @@ static size_t parse_width(int* value, int wide, const void* format, size_t at,
 
 static size_t parse_spec(struct Spec* spec, int wide, const void* format, size_t at,
                          struct Arguments* arguments) {
-  for (uint32_t unit; (unit = unit_at(wide, format, at)) != 0 && unit < 0x80 &&
-                      strchr("-+ #0", (int)unit) != NULL;
+  for (uint32_t unit;
+       (unit = unit_at(wide, format, at)) != 0 && unit < 0x80 && strchr("-+ #0", (int)unit) != NULL;
        ++at) {
     spec->left |= unit == '-';
     spec->zero |= unit == '0';
@@ -195,8 +195,8 @@ static size_t parse_spec(struct Spec* spec, int wide, const void* format, size_t
 
 static void put_signed(struct Output* out, const struct Spec* spec, char conversion,
                        struct Arguments* arguments) {
-  long long value = spec->size == 8 ? va_arg(arguments->list, long long)
-                                    : va_arg(arguments->list, int);
+  long long value =
+      spec->size == 8 ? va_arg(arguments->list, long long) : va_arg(arguments->list, int);
   value = spec->size == 2 ? (short)value : spec->size == 1 ? (signed char)value : value;
   put_number(out, spec, conversion, (unsigned long long)value, 0);
 }
@@ -254,8 +254,7 @@ static void put_conversion(struct Output* out, struct Spec* spec, uint32_t conve
   }
 }
 
-size_t hookline_format(int wide, void* target, size_t size, const void* format,
-                       va_list arguments) {
+size_t hookline_format(int wide, void* target, size_t size, const void* format, va_list arguments) {
   struct Output out = {wide, target, size, 0};
   struct Arguments copy;
   va_copy(copy.list, arguments);

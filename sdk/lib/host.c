@@ -1,8 +1,8 @@
 /* Handing calls on to the loader's services, or doing without. */
 
-#include "core.h"
-
 #include <stdio.h>
+
+#include "core.h"
 
 static const struct HooklineHost* current;
 

@@ -1,8 +1,6 @@
 /* Modules: this callout's own start and end, and LoadLibrary and its kin on dlopen. */
 
 #define _GNU_SOURCE
-#include "core.h"
-
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -10,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "core.h"
 
 #pragma weak DllMain
 
@@ -82,8 +82,7 @@ static int find_file(const char* name, char out[PATH_MAX]) {
     suffix = ".so";
   }
   int folder = (int)(strlen(own_path) - strlen(own_name));
-  int written =
-      snprintf(out, PATH_MAX, "%.*s%.*s%s", folder, own_path, (int)length, base, suffix);
+  int written = snprintf(out, PATH_MAX, "%.*s%.*s%s", folder, own_path, (int)length, base, suffix);
   return written < PATH_MAX;
 }
 

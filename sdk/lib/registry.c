@@ -1,9 +1,9 @@
 /* The registry's one key, and the event log. */
 
-#include "core.h"
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "core.h"
 
 static const char kBase[] = "system\\currentcontrolset\\services\\dhcpserver\\parameters";
 
@@ -79,8 +79,7 @@ LSTATUS WINAPI RegOpenKeyExA(HKEY key, LPCSTR subkey, DWORD options, REGSAM acce
   return ERROR_SUCCESS;
 }
 
-LSTATUS WINAPI RegOpenKeyExW(HKEY key, LPCWSTR subkey, DWORD options, REGSAM access,
-                             PHKEY result) {
+LSTATUS WINAPI RegOpenKeyExW(HKEY key, LPCWSTR subkey, DWORD options, REGSAM access, PHKEY result) {
   char* narrow = hookline_narrow(subkey);
   LSTATUS status = RegOpenKeyExA(key, narrow, options, access, result);
   free(narrow);

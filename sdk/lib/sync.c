@@ -4,8 +4,6 @@
  * loop, and a callout has few of them. */
 
 #define _GNU_SOURCE
-#include "core.h"
-
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -13,6 +11,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "core.h"
 
 HOOKLINE_STATIC_ASSERT(sizeof(pthread_mutex_t) <= sizeof(CRITICAL_SECTION), "CRITICAL_SECTION");
 HOOKLINE_STATIC_ASSERT(sizeof(SRWLOCK) == 8, "SRWLOCK");
@@ -99,13 +99,13 @@ enum { kMagic = 0x484f424a };
 struct Object {
   uint32_t magic;
   enum Kind kind;
-  int handles;      /* the handle, and for a thread the running thread itself */
-  int set;          /* kEvent: set; kThread: ended */
-  int manual;       /* kEvent */
-  DWORD owner;      /* kMutex: thread id, or 0 */
-  DWORD depth;      /* kMutex: how often the owner has taken it */
-  int abandoned;    /* kMutex: the last owner ended without releasing it */
-  DWORD exit_code;  /* kThread */
+  int handles;     /* the handle, and for a thread the running thread itself */
+  int set;         /* kEvent: set; kThread: ended */
+  int manual;      /* kEvent */
+  DWORD owner;     /* kMutex: thread id, or 0 */
+  DWORD depth;     /* kMutex: how often the owner has taken it */
+  int abandoned;   /* kMutex: the last owner ended without releasing it */
+  DWORD exit_code; /* kThread */
   LPTHREAD_START_ROUTINE start;
   LPVOID parameter;
   struct Object* next; /* of all mutexes */

@@ -1,9 +1,9 @@
 /* The bounded text functions for char. */
 
-#include "core.h"
-
 #include <errno.h>
 #include <strsafe.h>
+
+#include "core.h"
 
 #define UNIT char
 #define WIDE 0

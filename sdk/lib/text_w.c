@@ -1,9 +1,9 @@
 /* The bounded text functions for WCHAR, and the C library's two of the kind. */
 
-#include "core.h"
-
 #include <errno.h>
 #include <strsafe.h>
+
+#include "core.h"
 
 #define UNIT WCHAR
 #define WIDE 1

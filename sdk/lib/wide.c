@@ -1,11 +1,11 @@
 /* The C library's wcs functions for 16-bit characters, and Windows' lstr family. Compiled with
  * -fno-builtin, so that these loops are not made into calls of themselves. */
 
-#include "core.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <strings.h>
+
+#include "core.h"
 
 size_t wcslen(const WCHAR* text) {
   const WCHAR* at = text;
@@ -176,16 +176,16 @@ static size_t number_text(const WCHAR* text, char out[kNumberMax]) {
   return length;
 }
 
-#define HOOKLINE_NUMBER(Type, name, narrow)                           \
-  Type name(const WCHAR* text, WCHAR** end, int base) {               \
-    char copy[kNumberMax];                                            \
-    char* stop;                                                       \
-    number_text(text, copy);                                          \
-    Type value = narrow(copy, &stop, base);                           \
-    if (end != NULL) {                                                \
-      *end = (WCHAR*)(text + (stop - copy));                          \
-    }                                                                 \
-    return value;                                                     \
+#define HOOKLINE_NUMBER(Type, name, narrow)             \
+  Type name(const WCHAR* text, WCHAR** end, int base) { \
+    char copy[kNumberMax];                              \
+    char* stop;                                         \
+    number_text(text, copy);                            \
+    Type value = narrow(copy, &stop, base);             \
+    if (end != NULL) {                                  \
+      *end = (WCHAR*)(text + (stop - copy));            \
+    }                                                   \
+    return value;                                       \
   }
 HOOKLINE_NUMBER(long, wcstol, strtol)
 HOOKLINE_NUMBER(unsigned long, wcstoul, strtoul)

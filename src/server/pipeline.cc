@@ -30,12 +30,13 @@ bool Pipeline::turn(Now now) {
   trace_decisions(proposed.durable, "proposed");
   deferred_ = std::move(proposed.deferred);
 
-  bool busy = send(stages_.encoder.encode(std::move(proposed.immediate)), now);
-  busy |= collect_expired(now) != 0;
-  Batch<Committed> committed = commit(std::move(proposed.durable), now);
-  busy |= !committed.empty();
-  committed = end_without_reply(std::move(committed));
-  busy |= send(stages_.encoder.encode(std::move(committed)), now);
+  // OFFERs leave while the disk already works.
+  const bool committing = begin_commit(proposed.durable, now);
+  bool busy = send(stages_.encoder.encode(std::move(proposed.immediate)), now) || committing;
+  if (committing) {
+    Batch<Committed> committed = end_without_reply(finish_commit());
+    send(stages_.encoder.encode(std::move(committed)), now);
+  }
   busy |= finish(stages_.injector.completions(now));
 
   feed_snapshot();
@@ -93,33 +94,49 @@ Batch<Request> Pipeline::through_gate(Batch<Request> requests, Now now) {
   return passed;
 }
 
-Batch<Committed> Pipeline::commit(Batch<Proposal> proposals, Now now) {
-  const std::span<LeaseRecord> others(expired_.data(), expired_count_);
-  if (proposals.empty() && others.empty()) return {};
-  Result<Batch<Committed>> committed = stages_.journal.commit(proposals, others, now);
-  expired_count_ = 0;
+// Takes the proposals, and the leases that ran out. False: there is nothing to finish.
+bool Pipeline::begin_commit(Batch<Proposal>& proposals, Now now) {
+  expired_count_ = granting_ ? stages_.engine.take_expired(now, expired_) : 0;
+  const std::span<const LeaseRecord> others(expired_.data(), expired_count_);
+  if (proposals.empty() && others.empty()) return false;
+  auto begun = stages_.journal.begin_commit(proposals, others, now);
+  if (!begun) undo_commit(proposals, begun.error());
+  return begun.has_value();
+}
+
+Batch<Committed> Pipeline::finish_commit() {
+  Batch<Proposal> failed;
+  Result<Batch<Committed>> committed = stages_.journal.finish_commit(failed);
   if (!committed) {
-    log_.error("lease journal failed", {{"why", committed.error().text}});
-    for (const LeaseRecord& record : others) stages_.engine.withdraw(record);
-    for (Proposal& proposal : proposals) {
-      stages_.engine.withdraw(proposal.packet());
-      endings_.drop(std::move(proposal), Drop::CommitFailed);
-    }
-    proposals.clear();
+    undo_commit(failed, committed.error());
     return {};
   }
   // The journal numbers the proposals first, then the others.
-  uint64_t sequence = stages_.journal.sequence() - others.size();
-  for (LeaseRecord& record : others) {
+  uint64_t sequence = stages_.journal.sequence() - expired_count_;
+  for (LeaseRecord& record : std::span(expired_.data(), expired_count_)) {
     record.sequence = ++sequence;
     stages_.engine.apply(record);
   }
-  counters_.leases_expired.add(others.size());
+  counters_.leases_expired.add(expired_count_);
+  counters_.commits.add();
+  counters_.records_committed.add(committed->size() + expired_count_);
   for (const Committed& c : *committed) {
     stages_.engine.apply(c);
     trace(c.packet(), "committed", "record is on disk");
   }
   return std::move(*committed);
+}
+
+void Pipeline::undo_commit(Batch<Proposal>& failed, const Error& error) {
+  log_.error("records not committed", {{"why", error.text}});
+  for (const LeaseRecord& record : std::span(expired_.data(), expired_count_)) {
+    stages_.engine.withdraw(record);
+  }
+  for (Proposal& proposal : failed) {
+    stages_.engine.withdraw(proposal.packet());
+    endings_.drop(std::move(proposal), Drop::CommitFailed);
+  }
+  failed.clear();
 }
 
 // RELEASE and DECLINE get no reply: they are completely processed once their record is committed.
@@ -164,11 +181,6 @@ bool Pipeline::finish(Batch<Completion> completions) {
   }
   completions.clear();
   return any;
-}
-
-size_t Pipeline::collect_expired(Now now) {
-  expired_count_ = granting_ ? stages_.engine.take_expired(now, expired_) : 0;
-  return expired_count_;
 }
 
 void Pipeline::feed_snapshot() {

@@ -66,11 +66,12 @@ class Pipeline {
   Batch<Request> admit_new(Now now);
   Batch<Request> through_gate(Batch<Request> requests, Now now);
   const Drop* refusal(const Request& request, Now now) const;
-  Batch<Committed> commit(Batch<Proposal> proposals, Now now);
+  bool begin_commit(Batch<Proposal>& proposals, Now now);
+  Batch<Committed> finish_commit();
+  void undo_commit(Batch<Proposal>& failed, const Error& error);
   Batch<Committed> end_without_reply(Batch<Committed> committed);
   bool send(Batch<Reply> replies, Now now);
   bool finish(Batch<Completion> completions);
-  size_t collect_expired(Now now);
   void feed_snapshot();
   void follow_links();
   void follow_journal(Now now);

@@ -16,6 +16,7 @@
 #include "io/linux/directory.h"
 #include "io/linux/link_monitor.h"
 #include "io/linux/notify.h"
+#include "io/linux/offload.h"
 #include "io/linux/packet_port.h"
 #include "io/linux/privileges.h"
 #include "io/linux/signals.h"
@@ -73,6 +74,7 @@ class LinuxServer {
   std::unique_ptr<io::LinuxDirectory> state_dir_;
   std::optional<io::LocalListener> listener_;
   std::unique_ptr<io::LinuxBackground> background_;
+  std::unique_ptr<io::LinuxOffload> offload_;
   std::unique_ptr<Core> core_;
   std::unique_ptr<Mailbox> mailbox_;
   std::unique_ptr<OperatorService> service_;
@@ -90,6 +92,7 @@ Result<void> LinuxServer::open() {
   config_ = *config;
   if (auto done = open_network(); !done) return done;
   if (auto done = open_state(); !done) return done;
+  offload_ = std::make_unique<io::LinuxOffload>();
   if (auto done = drop_privileges(); !done) return done;
   return start_core();
 }
@@ -134,11 +137,13 @@ Result<void> LinuxServer::drop_privileges() {
 
 Result<void> LinuxServer::start_core() {
   background_ = std::make_unique<io::LinuxBackground>();
+  store::Journal::Options journal_options;
+  journal_options.offload = offload_.get();
   std::random_device random;
   const uint64_t seed = uint64_t{random()} << 32 | random();
   const io::ClockReading before = clock_.read();
-  auto core =
-      Core::start({clock_, *state_dir_, *background_, *port_, *links_, log_, seed}, config_);
+  auto core = Core::start({clock_, *state_dir_, *background_, *port_, *links_, log_, seed}, config_,
+                          journal_options);
   if (!core) return tl::unexpected(core.error());
   core_ = std::move(*core);
   const store::Recovered& found = core_->recovered();

@@ -68,7 +68,7 @@ bool Journal::ready(Now now) {
   if (worker_->has_news()) collect_news(now);
   if (failed()) return false;
   want_segment(now);
-  return spare_ || (current_ && current_.end + frame_bytes_max_ <= current_.fresh.capacity);
+  return spare_ || (current_ && next_end() + frame_bytes_max_ <= current_.fresh.capacity);
 }
 
 void Journal::want_segment(Now now) {
@@ -123,11 +123,18 @@ void Journal::update_disk_bytes() {
 
 Result<Batch<Committed>> Journal::commit(Batch<Proposal>& proposals,
                                          std::span<const LeaseRecord> others, Now now) {
+  if (proposals.empty() && others.empty()) return Batch<Committed>{};
+  if (auto begun = begin_commit(proposals, others, now); !begun) {
+    return tl::unexpected(begun.error());
+  }
+  return finish_commit(proposals);
+}
+
+Result<void> Journal::begin_commit(Batch<Proposal>& proposals, std::span<const LeaseRecord> others,
+                                   Now now) {
   const size_t count = proposals.size() + others.size();
   CHECK(count <= options_.commit_records_max, "a commit is within its limit");
-  Batch<Committed> committed;
-  if (count == 0) return committed;
-
+  CHECK(!commit_under_way(), "one commit at a time");
   FrameHeader header = new_frame(now);
   header.leases = static_cast<uint32_t>(count);
   uint64_t sequence = sequence_;
@@ -142,21 +149,44 @@ Result<Batch<Committed>> Journal::commit(Batch<Proposal>& proposals,
     check_sizes(record);
     out = encode_lease(out, record, header, false);
   }
-  if (auto written = write_frame(header, out); !written) return tl::unexpected(written.error());
+  if (auto placed = place_frame(header, out); !placed) return placed;
 
-  sequence_ += count;
-  stats_.records += count;
-  for (Proposal& proposal : proposals) {
+  write_.records = count;
+  write_.proposals = std::move(proposals);
+  write_.offloaded = options_.offload != nullptr && count > options_.inline_records_max;
+  if (write_.offloaded) {
+    options_.offload->start(write_);
+  } else {
+    write_.run();
+  }
+  return {};
+}
+
+Result<Batch<Committed>> Journal::finish_commit(Batch<Proposal>& failed) {
+  CHECK(commit_under_way(), "what is finished was begun");
+  if (write_.offloaded) options_.offload->wait();
+  auto written = settle_write();
+  if (!written) {
+    failed = std::move(write_.proposals);
+    return tl::unexpected(written.error());
+  }
+  Batch<Committed> committed;
+  for (Proposal& proposal : write_.proposals) {
     committed.push(Committed(PassKey<Journal>{}, std::move(proposal)));
   }
-  proposals.clear();
+  write_.proposals.clear();
   return committed;
 }
 
 Result<void> Journal::commit_clock_step(int64_t delta_s, Now now) {
   if (delta_s == 0) return {};
+  CHECK(!commit_under_way(), "a step lies between two commits");
   uint8_t* out = encode_clock_step(frame_start() + kFrameHeaderBytes, delta_s);
-  if (auto written = write_frame(new_frame(now), out); !written) return written;
+  if (auto placed = place_frame(new_frame(now), out); !placed) return placed;
+  write_.offloaded = false;
+  write_.records = 0;
+  write_.run();
+  if (auto written = settle_write(); !written) return written;
   // Leases given to a snapshot until now have times from before the step.
   if (chunk_ != nullptr) close_chunk();
   clock_shift_s_ =
@@ -172,7 +202,7 @@ FrameHeader Journal::new_frame(Now now) const {
   return header;
 }
 
-Result<void> Journal::write_frame(FrameHeader header, uint8_t* end) {
+Result<void> Journal::place_frame(FrameHeader header, uint8_t* end) {
   if (failed()) return tl::unexpected(*failure_);
   const uint64_t size = padded_size(static_cast<uint64_t>(end - frame_start()));
   if (!current_ || current_.end + size > current_.fresh.capacity) {
@@ -183,12 +213,11 @@ Result<void> Journal::write_frame(FrameHeader header, uint8_t* end) {
     }
     roll();
   }
-  auto written = append(header, end);
-  if (!written) return fail_for_good(written.error());
+  seal_into_segment(header, end);
   return {};
 }
 
-Result<void> Journal::append(FrameHeader header, uint8_t* end) {
+void Journal::seal_into_segment(FrameHeader header, uint8_t* end) {
   uint8_t* const frame = frame_start();
   const uint64_t room = current_.fresh.capacity - current_.end;
   if (scope_names_pending_ || !current_.used) {
@@ -204,23 +233,36 @@ Result<void> Journal::append(FrameHeader header, uint8_t* end) {
   encode_frame_header(header, frame);
   seal_frame(frame, {FileKind::Segment, current_.fresh.number});
 
-  Bytes bytes{frame, header.size};
-  uint64_t offset = current_.end;
+  write_.file = current_.fresh.file.get();
+  write_.bytes = {frame, header.size};
+  write_.offset = current_.end;
   if (!current_.used) {
     // The header goes with the first commit: taking a new segment costs no write of its own.
     encode_header({FileKind::Segment, current_.fresh.number, header.first_sequence, previous_end_,
                    current_.fresh.capacity, header.base_s},
                   buffer_.get());
-    bytes = {buffer_.get(), kFileHeaderBytes + header.size};
-    offset = 0;
+    write_.bytes = {buffer_.get(), kFileHeaderBytes + header.size};
+    write_.offset = 0;
   }
-  if (auto done = current_.fresh.file->write_at(offset, bytes); !done) return done;
-  if (auto done = current_.fresh.file->sync(); !done) return done;
-  current_.end += header.size;
+  write_.under_way = true;
+}
+
+void Journal::Write::run() {
+  outcome = file->write_at(offset, bytes);
+  if (outcome) outcome = file->sync();
+}
+
+// What was placed is on disk, or nothing is any more.
+Result<void> Journal::settle_write() {
+  write_.under_way = false;
+  if (!write_.outcome) return fail_for_good(write_.outcome.error());
+  sequence_ += write_.records;
+  current_.end = write_.offset + write_.bytes.size();
   current_.used = true;
-  bytes_since_snapshot_ += header.size;
+  bytes_since_snapshot_ += write_.bytes.size();
   stats_.commits++;
-  stats_.bytes_written += bytes.size();
+  stats_.records += write_.records;
+  stats_.bytes_written += write_.bytes.size();
   return {};
 }
 
@@ -238,7 +280,7 @@ tl::unexpected<Error> Journal::fail_for_good(Error error) {
 // --- snapshot --------------------------------------------------------------------------------
 
 bool Journal::wants_snapshot() const {
-  if (failed() || snapshot_under_way_ || !can_begin_snapshot()) return false;
+  if (failed() || snapshot_under_way_ || !can_begin_snapshot() || commit_under_way()) return false;
   if (now_.boot_ns < snapshot_retry_ns_) return false;
   return snapshot_asked_ || bytes_since_snapshot_ >= options_.snapshot_after_bytes;
 }

@@ -25,6 +25,7 @@
 #include "base/time.h"
 #include "io/background.h"
 #include "io/files.h"
+#include "io/offload.h"
 #include "line/lease.h"
 #include "line/stages.h"
 #include "store/worker.h"
@@ -52,6 +53,9 @@ class Journal {
     size_t commit_records_max = kJournalCommitRecordsMax;
     int64_t retry_ns = kNsPerSecond;                // after a full disk
     int64_t snapshot_retry_ns = 60 * kNsPerSecond;  // after a failed snapshot
+    io::Offload* offload = nullptr;  // none: begin_commit() does all of it; outlives the journal
+    // A commit of so few records is not worth another thread's wake-up: the caller does it.
+    size_t inline_records_max = 8;
   };
 
   struct Stats {
@@ -105,8 +109,18 @@ class Journal {
   Result<Batch<Committed>> commit(Batch<Proposal>& proposals, std::span<const LeaseRecord> others,
                                   Now now);
 
+  // The same in two halves, so that its caller can do something while the disk works.
+  // begin_commit() takes the proposals in; after an error it has taken nothing. `others` must stay
+  // until the end. REQUIRES: !commit_under_way().
+  Result<void> begin_commit(Batch<Proposal>& proposals, std::span<const LeaseRecord> others,
+                            Now now);
+  bool commit_under_way() const { return write_.under_way; }
+  // Waits for the disk. After an error `failed` has the proposals back.
+  // REQUIRES: commit_under_way().
+  Result<Batch<Committed>> finish_commit(Batch<Proposal>& failed);
+
   // The lease clock was stepped: times of all records before this are read as `delta_s` later from
-  // now on. Durable when it returns.
+  // now on. Durable when it returns. REQUIRES: !commit_under_way().
   Result<void> commit_clock_step(int64_t delta_s, Now now);
 
   uint64_t sequence() const { return sequence_; }
@@ -147,13 +161,31 @@ class Journal {
   void snapshot_ended(Result<uint64_t> bytes, Now now);
   void want_segment(Now now);
   void roll();
+  // Where the frame after the one under way goes.
+  uint64_t next_end() const {
+    return write_.under_way ? write_.offset + write_.bytes.size() : current_.end;
+  }
   bool can_begin_snapshot() const { return current_ && (!current_.used || spare_.has_value()); }
 
   uint8_t* frame_start() { return buffer_.get() + kFileHeaderBytes; }
   FrameHeader new_frame(Now now) const;
-  // Writes and syncs the frame whose records end at `end`.
-  Result<void> write_frame(FrameHeader header, uint8_t* end);
-  Result<void> append(FrameHeader header, uint8_t* end);
+  // One frame on its way to the disk. run() touches nothing of the journal's.
+  struct Write final : io::Offload::Job {
+    void run() override;
+    io::WritableFile* file = nullptr;
+    uint64_t offset = 0;
+    Bytes bytes;
+    Result<void> outcome;
+    size_t records = 0;
+    bool under_way = false;
+    bool offloaded = false;
+    Batch<Proposal> proposals;
+  };
+
+  // Finds the place of the frame whose records end at `end`, and seals it: write_ is ready to run.
+  Result<void> place_frame(FrameHeader header, uint8_t* end);
+  void seal_into_segment(FrameHeader header, uint8_t* end);
+  Result<void> settle_write();
   tl::unexpected<Error> fail_for_good(Error error);
 
   void open_chunk();
@@ -178,6 +210,7 @@ class Journal {
   bool segment_requested_ = false;
   int64_t segment_retry_ns_ = 0;
 
+  Write write_;
   uint64_t sequence_ = 0;
   int64_t clock_shift_s_ = 0;
   Now now_;  // of the last call that had one

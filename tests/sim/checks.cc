@@ -41,7 +41,7 @@ void Checks::recovered(const lease::Engine& engine, const std::vector<Client>& c
     }
     const int64_t promised_s = (promise.until_ns - now.boot_ns) / kNsPerSecond;
     const int64_t left_s = record ? int64_t{record->expiry} - now.lease_s : 0;
-    if (left_s + 2 < promised_s && promised_s < INT32_MAX / 2) {
+    if (left_s + 4 < promised_s && promised_s < INT32_MAX / 2) {
       violate(fmt::format(
           "invariant 2: after a restart {} has {} s left, but client {} was promised {} s",
           Ipv4{address}.text(), left_s, promise.client, promised_s));

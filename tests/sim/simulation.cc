@@ -64,6 +64,7 @@ class Simulation {
   SimClock clock_;
   SimWire wire_;
   SimBackground background_;
+  SimOffload offload_;
   SimDisk disk_;
   Logger log_;
   std::shared_ptr<const Config> config_;
@@ -100,6 +101,8 @@ void Simulation::start() {
   store::Journal::Options options;
   options.segment_bytes = 64 * 1024;
   options.snapshot_after_bytes = 96 * 1024;
+  options.offload = &offload_;
+  options.inline_records_max = 2;
   auto core = server::Core::start({clock_, disk_, background_, wire_, wire_, log_, plan_.seed},
                                   config_, options);
   if (!core) {
@@ -219,8 +222,7 @@ void Simulation::trouble() {
 }
 
 void Simulation::let_time_pass() {
-  const uint64_t kind = below(random_, 20);
-  if (kind == 0) {
+  if (below(random_, 20) == 0) {
     clock_.pass(static_cast<int64_t>(below(random_, 400)) * 1000 * kMs);
   } else {
     clock_.pass(static_cast<int64_t>(below(random_, 500)) * kMs);

@@ -11,6 +11,7 @@
 #include "io/background.h"
 #include "io/clock.h"
 #include "io/links.h"
+#include "io/offload.h"
 #include "io/packet_port.h"
 
 namespace hookline::sim {
@@ -49,6 +50,18 @@ class SimBackground final : public io::Background {
 
  private:
   std::deque<std::function<void()>> jobs_;
+};
+
+// The journal's disk work: done when it is waited for, as late as can be.
+class SimOffload final : public io::Offload {
+ public:
+  void start(Job& job) override { job_ = &job; }
+  void wait() override {
+    if (job_ != nullptr) std::exchange(job_, nullptr)->run();
+  }
+
+ private:
+  Job* job_ = nullptr;
 };
 
 // One wire on ifindex 2: what goes in arrives as the faults allow, what comes out is handed over.

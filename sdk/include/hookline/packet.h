@@ -17,6 +17,13 @@
 extern "C" {
 #endif
 
+/* What a hook's DWORD *PacketSize points at. */
+#if defined(_WIN32)
+typedef unsigned long hookline_size;
+#else
+typedef uint32_t hookline_size;
+#endif
+
 enum {
   HOOKLINE_PACKET_CAPACITY = 4096,
   /* Offsets of the fixed fields. */
@@ -221,12 +228,17 @@ static inline uint32_t hookline_squeeze(uint8_t* packet, uint32_t at, uint32_t e
       removed += piece;
     }
   }
+  /* What could not be read must not become readable by what was moved. */
+  if (removed != 0 && at < end - removed && packet[at] != 255) {
+    packet[at] = 255;
+  }
   return removed;
 }
 
-/* Writes an option at `end`, in pieces of at most 255, then the end mark; grows *size if need be. */
-static inline void hookline_write_at(uint8_t* packet, uint32_t* size, uint32_t end, uint8_t code,
-                                     const uint8_t* value, uint32_t length) {
+/* Writes an option at `end`, in pieces of at most 255, then the end mark; grows *size if need be.
+ */
+static inline void hookline_write_at(uint8_t* packet, hookline_size* size, uint32_t end,
+                                     uint8_t code, const uint8_t* value, uint32_t length) {
   do {
     uint32_t piece = length < 255 ? length : 255;
     packet[end] = code;
@@ -247,7 +259,7 @@ static inline void hookline_write_at(uint8_t* packet, uint32_t* size, uint32_t e
 /* Adds an option behind the others. 0: no room in the 4096 bytes, a malformed options field, code 0
  * or 255, or a value inside the packet itself. Mind that a reply beyond the client's maximum
  * message size (option 57; 576 without it) may not reach it. */
-static inline int hookline_option_append(uint8_t* packet, uint32_t* size, uint8_t code,
+static inline int hookline_option_append(uint8_t* packet, hookline_size* size, uint8_t code,
                                          const void* value, uint32_t length) {
   uint32_t end, taken;
   if (code == 0 || code == 255 || length > HOOKLINE_PACKET_CAPACITY ||
@@ -261,7 +273,7 @@ static inline int hookline_option_append(uint8_t* packet, uint32_t* size, uint8_
 }
 
 /* Removes every piece of an option, also from `file` and `sname`. 0: absent, or malformed. */
-static inline int hookline_option_remove(uint8_t* packet, uint32_t* size, uint8_t code) {
+static inline int hookline_option_remove(uint8_t* packet, hookline_size* size, uint8_t code) {
   struct hookline_options fields;
   uint32_t end, taken, elsewhere = 0;
   if (code == 0 || code == 255 || !hookline_measure(packet, *size, code, &end, &taken)) {
@@ -285,7 +297,7 @@ static inline int hookline_option_remove(uint8_t* packet, uint32_t* size, uint8_
 }
 
 /* Gives an option this value, whether it was there or not. 0 as for append. */
-static inline int hookline_option_set(uint8_t* packet, uint32_t* size, uint8_t code,
+static inline int hookline_option_set(uint8_t* packet, hookline_size* size, uint8_t code,
                                       const void* value, uint32_t length) {
   uint32_t end, taken;
   if (code == 0 || code == 255 || length > HOOKLINE_PACKET_CAPACITY ||

@@ -38,6 +38,18 @@
 #endif
 
 #if defined(__cplusplus)
+#if defined(_WIN32) && !defined(NOMINMAX)
+/* mingw-w64 has these two only for C. */
+template <typename A, typename B>
+constexpr auto max(const A& a, const B& b) -> decltype(true ? A(a) : B(b)) {
+  return a > b ? a : b;
+}
+template <typename A, typename B>
+constexpr auto min(const A& a, const B& b) -> decltype(true ? A(a) : B(b)) {
+  return a < b ? a : b;
+}
+#endif
+
 namespace hookline {
 /* Runs the block of a __finally when its scope is left, however that happens. */
 template <typename Block>

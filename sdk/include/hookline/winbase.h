@@ -3,7 +3,6 @@
 /* Part of windows.h: errors, modules, memory, time, threads' identity. */
 
 #include <hookline/wintypes.h>
-
 #include <string.h>
 
 #ifdef __cplusplus
@@ -49,7 +48,7 @@ extern "C" {
 #define SUCCEEDED(result) (((HRESULT)(result)) >= 0)
 #define FAILED(result) (((HRESULT)(result)) < 0)
 #define HRESULT_FROM_WIN32(error) \
-  ((HRESULT)(error) <= 0 ? (HRESULT)(error) : (HRESULT)(((error) & 0xFFFF) | 0x80070000))
+  ((HRESULT)(error) <= 0 ? (HRESULT)(error) : (HRESULT)(((error)&0xFFFF) | 0x80070000))
 
 #define MAX_PATH 260
 #define INFINITE 0xFFFFFFFF
@@ -61,13 +60,12 @@ extern "C" {
 #define _countof(array) (sizeof(array) / sizeof((array)[0]))
 #define MAKEWORD(low, high) ((WORD)(((BYTE)(low)) | ((WORD)((BYTE)(high))) << 8))
 #define MAKELONG(low, high) ((LONG)(((WORD)(low)) | ((DWORD)((WORD)(high))) << 16))
-#define LOWORD(value) ((WORD)((DWORD_PTR)(value) & 0xFFFF))
+#define LOWORD(value) ((WORD)((DWORD_PTR)(value)&0xFFFF))
 #define HIWORD(value) ((WORD)(((DWORD_PTR)(value) >> 16) & 0xFFFF))
-#define LOBYTE(value) ((BYTE)((DWORD_PTR)(value) & 0xFF))
+#define LOBYTE(value) ((BYTE)((DWORD_PTR)(value)&0xFF))
 #define HIBYTE(value) ((BYTE)(((DWORD_PTR)(value) >> 8) & 0xFF))
 #define FIELD_OFFSET(type, field) ((LONG)offsetof(type, field))
-#define CONTAINING_RECORD(address, type, field) \
-  ((type*)((char*)(address) - offsetof(type, field)))
+#define CONTAINING_RECORD(address, type, field) ((type*)((char*)(address)-offsetof(type, field)))
 #define TEXT(text) HOOKLINE_TEXT(text)
 
 #ifndef NOMINMAX

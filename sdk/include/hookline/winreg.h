@@ -2,9 +2,9 @@
 
 /* Part of windows.h: the registry, read only, and the event log.
  *
- * The one key that exists is HKLM\System\CurrentControlSet\Services\DHCPServer\Parameters, with what
- * the operator's exported .reg file says below it. Every other key is ERROR_FILE_NOT_FOUND; asking
- * for the right to write is ERROR_ACCESS_DENIED. The event log is the server's own log. */
+ * The one key that exists is HKLM\System\CurrentControlSet\Services\DHCPServer\Parameters, with
+ * what the operator's exported .reg file says below it. Every other key is ERROR_FILE_NOT_FOUND;
+ * asking for the right to write is ERROR_ACCESS_DENIED. The event log is the server's own log. */
 
 #include <hookline/wintypes.h>
 

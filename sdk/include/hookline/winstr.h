@@ -9,7 +9,6 @@
  * printf keeps its own rules: there a DWORD is %u. */
 
 #include <hookline/wintypes.h>
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

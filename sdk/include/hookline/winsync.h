@@ -30,8 +30,10 @@ typedef struct _RTL_SRWLOCK {
   LONG state; /* -1: a writer; n > 0: n readers */
   LONG waiters;
 } SRWLOCK, RTL_SRWLOCK, *PSRWLOCK;
-#define SRWLOCK_INIT {0, 0}
-#define RTL_SRWLOCK_INIT {0, 0}
+#define SRWLOCK_INIT \
+  { 0, 0 }
+#define RTL_SRWLOCK_INIT \
+  { 0, 0 }
 
 void WINAPI InitializeSRWLock(PSRWLOCK lock);
 void WINAPI AcquireSRWLockExclusive(PSRWLOCK lock);
