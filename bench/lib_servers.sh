@@ -33,7 +33,8 @@ need_jq() {
 # Single-threaded and pinned is Kea's fastest here; no host reservations, no statistics history,
 # warnings only. Lease caching is off: Kea answers a renewal in the first quarter of the lease with
 # the old expiry and without a record, which no client that renews at T1 ever meets but which every
-# renewal of a benchmark would (KEA_CACHE=0.25 shows it). Raw sockets answer clients on the wire, UDP sockets serve relays with less work.
+# renewal of a benchmark would (KEA_CACHE=0.25 shows it). Raw sockets answer clients on the wire,
+# UDP sockets serve relays with less work.
 kea_config() {
   local dir=$1 socket=$2
   cat <<END

@@ -49,7 +49,7 @@ class Directory {
   virtual Result<std::unique_ptr<WritableFile>> open(std::string_view name) = 0;
   virtual Result<void> rename(std::string_view from, std::string_view to) = 0;  // replaces `to`
   virtual Result<void> remove(std::string_view name) = 0;
-  virtual Result<void> sync() = 0;  // the entries themselves
+  virtual Result<void> sync() = 0;       // the entries themselves
   virtual std::string path() const = 0;  // for messages
 };
 

@@ -22,7 +22,7 @@ struct Link {
   std::string name;
   MacAddress mac;
   uint32_t mtu = 1500;
-  bool up = false;  // administratively up and running
+  bool up = false;                     // administratively up and running
   std::vector<LinkAddress> addresses;  // primary first
   // VLAN ids that have an interface of their own on top of this one: frames with such a tag are
   // that interface's and not this one's.

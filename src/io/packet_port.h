@@ -16,11 +16,11 @@ inline constexpr uint16_t kServerPort = 67;
 
 // One received frame. The caller sets `buffer`, the port the rest.
 struct RxFrame {
-  MutableBytes buffer;          // at least kFrameBytesMax; the frame starts at its beginning
-  uint32_t size = 0;            // bytes of the frame in the buffer, without a VLAN tag
-  uint32_t wire_size = 0;       // bytes that the frame had; larger than `size`: truncated
+  MutableBytes buffer;     // at least kFrameBytesMax; the frame starts at its beginning
+  uint32_t size = 0;       // bytes of the frame in the buffer, without a VLAN tag
+  uint32_t wire_size = 0;  // bytes that the frame had; larger than `size`: truncated
   uint32_t ifindex = 0;
-  uint16_t vlan = 0;            // the tag that the kernel took off; 0: none
+  uint16_t vlan = 0;              // the tag that the kernel took off; 0: none
   bool checksum_partial = false;  // made on this machine: transport checksum not filled in yet
 };
 

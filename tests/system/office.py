@@ -44,7 +44,8 @@ def config(server="", scope="", ranges="10.77.0.100-10.77.0.200", more=""):
 
 
 # Room for a flood of clients.
-WIDE = config(ranges="10.77.16.0-10.77.255.254").replace("10.77.0.0/24", "10.77.0.0/16")
+# Room for all the clients that a flood can be: 131,000 addresses.
+WIDE = config(ranges="10.78.0.0-10.79.255.254").replace("10.77.0.0/24", "10.76.0.0/14")
 
 
 class OfficeTest(unittest.TestCase):

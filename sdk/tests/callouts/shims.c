@@ -175,9 +175,44 @@ static const char *Threads(void)
     return NULL;
 }
 
+static DWORD WINAPI Write(LPVOID lock)
+{
+    AcquireSRWLockExclusive((PSRWLOCK)lock);
+    ReleaseSRWLockExclusive((PSRWLOCK)lock);
+    return 0;
+}
+
+static DWORD WINAPI Read(LPVOID lock)
+{
+    AcquireSRWLockShared((PSRWLOCK)lock);
+    ReleaseSRWLockShared((PSRWLOCK)lock);
+    return 0;
+}
+
+// Lets a thread block on the held lock before it is released: it has to be woken.
+static BOOL Wakes(SRWLOCK *lock, LPTHREAD_START_ROUTINE start, void(WINAPI *release)(PSRWLOCK))
+{
+    HANDLE thread = CreateThread(NULL, 0, start, lock, 0, NULL);
+    BOOL woken;
+    while (InterlockedOr(&lock->waiters, 0) == 0)
+        Sleep(1);
+    Sleep(20);
+    release(lock);
+    woken = WaitForSingleObject(thread, 10000) == WAIT_OBJECT_0;
+    CloseHandle(thread);
+    return woken;
+}
+
 static const char *ReaderWriterLock(void)
 {
+    static SRWLOCK held = SRWLOCK_INIT;
     SRWLOCK lock = SRWLOCK_INIT;
+    AcquireSRWLockExclusive(&held);
+    EXPECT(Wakes(&held, Read, ReleaseSRWLockExclusive));
+    AcquireSRWLockExclusive(&held);
+    EXPECT(Wakes(&held, Write, ReleaseSRWLockExclusive));
+    AcquireSRWLockShared(&held);
+    EXPECT(Wakes(&held, Write, ReleaseSRWLockShared));
     AcquireSRWLockShared(&lock);
     EXPECT(TryAcquireSRWLockShared(&lock) && !TryAcquireSRWLockExclusive(&lock));
     ReleaseSRWLockShared(&lock);
