@@ -130,6 +130,21 @@ function(hookline_program name folder)
   endif()
 endfunction()
 
+# docs/man/NAME.scd becomes NAME. Without scdoc there is no man page, and nothing else changes.
+function(hookline_man_page name)
+  find_program(SCDOC scdoc)
+  if(NOT SCDOC)
+    message(STATUS "no scdoc: the man page ${name} is not built")
+    return()
+  endif()
+  set(source ${PROJECT_SOURCE_DIR}/docs/man/${name}.scd)
+  set(page ${PROJECT_BINARY_DIR}/${name})
+  add_custom_command(OUTPUT ${page} COMMAND sh -c "'${SCDOC}' <'${source}' >'${page}'"
+                     DEPENDS ${source} VERBATIM)
+  add_custom_target(man ALL DEPENDS ${page})
+  install(FILES ${page} DESTINATION share/man/man8)
+endfunction()
+
 function(hookline_tests)
   foreach(dir tests bench)
     if(EXISTS ${PROJECT_SOURCE_DIR}/${dir}/CMakeLists.txt)
