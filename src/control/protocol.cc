@@ -58,7 +58,7 @@ json::object by_type(const std::array<Counter, kMessageTypeCount>& counters) {
   return object;
 }
 
-json::value text_or_null(std::string text) {
+json::value text_or_null(const std::string& text) {
   return text.empty() ? json::value() : json::value(text);
 }
 

@@ -282,7 +282,7 @@ Result<LeaseRecord> Engine::propose_release(Ipv4 address, Now now) {
 
 Result<LeaseRecord> Engine::propose_delete(Ipv4 address, Now now) {
   const Result<LeaseRecord> record = propose_for_operator(address);
-  if (!record) return record;
+  if (!record) return tl::unexpected(record.error());
   LeaseRecord free;
   free.address = address;
   free.scope_key = record->scope_key;

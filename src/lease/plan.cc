@@ -94,8 +94,10 @@ void Plan::compile_addresses(const Scope& scope) {
     return a.address != b.address ? a.address < b.address
                                   : a.by_relay != nullptr && b.by_relay == nullptr;
   });
-  const auto repeated = std::ranges::unique(reserved, {}, &ReservedAddress::address);
-  reserved.erase(repeated.begin(), repeated.end());
+  const auto repeated = std::unique(
+      reserved.begin(), reserved.end(),
+      [](const ReservedAddress& a, const ReservedAddress& b) { return a.address == b.address; });
+  reserved.erase(repeated, reserved.end());
 
   std::vector<AddressRange> ranges = scope.ranges;
   for (const AddressRange& hole : scope.excluded) subtract(ranges, hole);

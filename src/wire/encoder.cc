@@ -1,5 +1,7 @@
 #include "wire/encoder.h"
 
+#include <algorithm>
+
 #include "wire/fixed_fields.h"
 #include "wire/reply_options.h"
 
@@ -93,8 +95,8 @@ bool grants_address(const Grant& grant) {
 
 void put_text_field(uint8_t* at, size_t size, const std::string& text) {
   const size_t kept = std::min(text.size(), size - 1);  // a NUL ends it
-  std::memcpy(at, text.data(), kept);
-  std::memset(at + kept, 0, size - kept);
+  std::copy_n(text.data(), kept, at);
+  std::fill_n(at + kept, size - kept, uint8_t{0});
 }
 
 // RFC 2131 table 3: all but the options.

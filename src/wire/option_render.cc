@@ -86,7 +86,7 @@ std::string render_item(OptionType type, const uint8_t* p) {
 
 Rendered render_items(const OptionDef& def, Bytes value) {
   const size_t size = item_size(def.type);
-  const bool whole = !value.empty() && value.size() % size == 0;
+  const bool whole = size != 0 && !value.empty() && value.size() % size == 0;
   if (!whole || (!def.many && value.size() != size)) return std::nullopt;
   std::string out;
   for (size_t at = 0; at < value.size(); at += size) {
