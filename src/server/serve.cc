@@ -59,6 +59,7 @@ class LinuxServer {
   Result<void> drop_privileges();
   Result<void> start_core();
   void packet_loop();
+  void follow_config();
   void follow_links();
   void wait_for_signals();
   void reload();
@@ -79,6 +80,7 @@ class LinuxServer {
   std::unique_ptr<Mailbox> mailbox_;
   std::unique_ptr<OperatorService> service_;
   std::unique_ptr<control::ControlServer> control_;
+  const Config* followed_ = nullptr;       // packet thread: whose interfaces are served
   const io::LinkTable* served_ = nullptr;  // what the port is attached to
   std::atomic<bool> stopping_{false};
 };
@@ -146,6 +148,7 @@ Result<void> LinuxServer::start_core() {
                           journal_options);
   if (!core) return tl::unexpected(core.error());
   core_ = std::move(*core);
+  followed_ = &core_->config();
   const store::Recovered& found = core_->recovered();
   log_.info("lease journal opened", {{"dir", config_->server.state_dir},
                                      {"leases", core_->engine().lease_count()},
@@ -161,6 +164,13 @@ Result<void> LinuxServer::start_core() {
 
 ServerFacts LinuxServer::facts() const {
   return {std::string(kVersion), io::own_process_id(), config_->server.state_dir};
+}
+
+// After a reload: the interfaces to serve may be others. The core's next turn sees the new table.
+void LinuxServer::follow_config() {
+  if (followed_ == &core_->config()) return;
+  followed_ = &core_->config();
+  links_->set_interfaces(followed_->server.interfaces);
 }
 
 // A new table: the port attaches to what came and detaches from what went.
@@ -182,6 +192,7 @@ void LinuxServer::packet_loop() {
   while (!stopping_.load(std::memory_order_relaxed)) {
     mailbox_->serve();
     const bool busy = core_->turn();
+    follow_config();
     follow_links();
     if (!busy) port_->wait(core_->idle_ns());
   }
