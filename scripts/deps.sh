@@ -17,7 +17,7 @@ build=(
 )
 test=(
   "${build[@]}"
-  clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14
+  clang clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14
   python3 isc-dhcp-client isc-dhcp-relay dhcpcd-base
 )
 
