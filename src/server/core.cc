@@ -44,8 +44,8 @@ Result<void> Core::open(store::Journal::Options journal_options) {
   lease_clock_.read(reading.boot_ns, reading.wall_ns);  // from here on a step is seen as one
   open_gate();
   pipeline_ = std::make_unique<Pipeline>(
-      Stages{receiver_, filter_, decoder_, *engine_, *journal_, encoder_, injector_}, world_.links,
-      gate_, in_flight_, ends_, traces_, counters_, world_.log);
+      Stages{receiver_, filter_, decoder_, *engine_, *journal_, encoder_, injector_}, world_.clock,
+      world_.links, gate_, in_flight_, ends_, traces_, counters_, world_.log);
   return {};
 }
 

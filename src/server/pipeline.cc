@@ -8,9 +8,11 @@
 
 namespace hookline::server {
 
-Pipeline::Pipeline(Stages stages, io::LinkMonitor& links, Gate& gate, InFlight& in_flight,
-                   Endings& endings, TraceHub& traces, Counters& counters, Logger& log)
+Pipeline::Pipeline(Stages stages, io::Clock& clock, io::LinkMonitor& links, Gate& gate,
+                   InFlight& in_flight, Endings& endings, TraceHub& traces, Counters& counters,
+                   Logger& log)
     : stages_(stages),
+      clock_(clock),
       links_(links),
       gate_(gate),
       in_flight_(in_flight),
@@ -99,6 +101,7 @@ bool Pipeline::begin_commit(Batch<Proposal>& proposals, Now now) {
   expired_count_ = granting_ ? stages_.engine.take_expired(now, expired_) : 0;
   const std::span<const LeaseRecord> others(expired_.data(), expired_count_);
   if (proposals.empty() && others.empty()) return false;
+  commit_began_ns_ = clock_.read().boot_ns;
   auto begun = stages_.journal.begin_commit(proposals, others, now);
   if (!begun) undo_commit(proposals, begun.error());
   return begun.has_value();
@@ -107,6 +110,7 @@ bool Pipeline::begin_commit(Batch<Proposal>& proposals, Now now) {
 Batch<Committed> Pipeline::finish_commit() {
   Batch<Proposal> failed;
   Result<Batch<Committed>> committed = stages_.journal.finish_commit(failed);
+  counters_.commit_ns.add(static_cast<uint64_t>(clock_.read().boot_ns - commit_began_ns_));
   if (!committed) {
     undo_commit(failed, committed.error());
     return {};

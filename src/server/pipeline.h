@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "filter/filter_engine.h"
 #include "inject/injector.h"
+#include "io/clock.h"
 #include "io/links.h"
 #include "lease/engine.h"
 #include "lease/lease_clock.h"
@@ -43,8 +44,9 @@ struct Stages {
 
 class Pipeline {
  public:
-  Pipeline(Stages stages, io::LinkMonitor& links, Gate& gate, InFlight& in_flight, Endings& endings,
-           TraceHub& traces, Counters& counters, Logger& log);
+  // `clock` only measures how long commits take; a turn's time is its argument.
+  Pipeline(Stages stages, io::Clock& clock, io::LinkMonitor& links, Gate& gate, InFlight& in_flight,
+           Endings& endings, TraceHub& traces, Counters& counters, Logger& log);
 
   // One batch from the wire to the wire. Never waits, but for the journal's sync. Returns true when
   // it did something: when false, the caller may sleep until idle_until().
@@ -80,6 +82,7 @@ class Pipeline {
   void trace(const Packet& packet, std::string_view stage, std::string_view text);
 
   Stages stages_;
+  io::Clock& clock_;
   io::LinkMonitor& links_;
   Gate& gate_;
   InFlight& in_flight_;
@@ -91,6 +94,7 @@ class Pipeline {
   Batch<Request> deferred_;  // wait for a proposal of their client to be committed
   std::array<LeaseRecord, kExpiriesPerTurnMax> expired_;
   size_t expired_count_ = 0;
+  int64_t commit_began_ns_ = 0;
   uint64_t snapshot_cursor_ = 0;
   bool granting_ = true;
 };

@@ -133,7 +133,7 @@ class Journal {
   void ask_for_snapshot() { snapshot_asked_ = true; }
   // REQUIRES: wants_snapshot(). Replay will begin behind what is committed now.
   void begin_snapshot();
-  // From begin_snapshot() to end_snapshot(); false earlier when the writer has failed.
+  // From begin_snapshot() to end_snapshot(), even when the writer fails meanwhile.
   bool snapshot_open() const { return snapshot_open_; }
   // Room for kSnapshotLeasesPerTurn leases. False: the writer is behind, try again next turn.
   bool snapshot_has_room() const;
