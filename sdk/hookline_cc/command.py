@@ -9,24 +9,30 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import definition, elf, library, seh
+from . import definition, elf, library, seh, trace
 from .fault import Fault, output_of, run, warn
 
 USAGE = """hookline-cc SOURCES... [FILE.def] -o callout.so [OPTIONS]
 
-Compiles the C and C++ source of a Windows DHCP callout, unchanged, into a library for Hookline.
+Compiles the C and C++ source of a Windows DHCP callout, or of a packet-callout driver, unchanged,
+into a library for Hookline.
 
   FILE.def              its EXPORTS decide what the library exports, renames (a=b) included
   -g -O2 -I -D -W... -l -L    as for any compiler; -DUNICODE -D_UNICODE for wide TCHARs
   --sanitize address    or undefined, thread: the server must run under the same one
+  --driver              the sources are a packet-callout driver with DriverEntry: C11, the kernel's
+                        headers (ntddk.h, wdf.h, fwpsk.h …) and services, every check of theirs
+  --release             with --driver: without the checks, DBG=0
   --windows             cross-build a real DLL with mingw-w64 against its own windows.h
   --sdk-build FOLDER    where the SDK's library is built (default: $XDG_CACHE_HOME/hookline-sdk)
   -v                    show the commands
 
-Exported are: what FILE.def says, what is __declspec(dllexport), DhcpServerCalloutEntry.
+Exported are: what FILE.def says, what is __declspec(dllexport), DhcpServerCalloutEntry; of a driver
+what its loader calls (hookline/driver_entry.h).
 """
 
 ENTRY = "DhcpServerCalloutEntry"
+DRIVER_ENTRY = "DriverEntry"
 C_SUFFIXES = {".c"}
 CPP_SUFFIXES = {".cc", ".cpp", ".cxx", ".c++"}
 HEADER_SUFFIXES = {".h", ".hh", ".hpp", ".hxx", ".inl"}
@@ -40,6 +46,11 @@ DIALECT = ["-fms-extensions", "-fms-compatibility", "-fms-compatibility-version=
 CPP_DIALECT = ["-fno-delayed-template-parsing", "-fexceptions", "-D__EXCEPTIONS=1",
                "-D__STRICT_ANSI__"]
 
+# Words and habits of drivers that clang would warn about: 'Tag1', InterlockedIncrement of a ULONG,
+# and `static __inline`, where __inline says static already.
+DRIVER_DIALECT = ["-D_WIN64", "-D_AMD64_", "-Wno-multichar", "-Wno-four-char-constants",
+                  "-Wno-pointer-sign", "-Wno-duplicate-decl-specifier"]
+
 # The C library's functions with 32-bit wide characters: at run time they would read twice too far.
 WIDE = re.compile(r"(__)?(wcs|wmem)\w*|_*(v?[fs]?w(printf|scanf)|vswprintf)\w*|wprintf|"
                   r"(f?(get|put)wc|(get|put)wchar|ungetwc|fgetws|fputws|fwide)\w*|"
@@ -51,6 +62,7 @@ class Options:
         self.sources, self.link_inputs, self.definition = [], [], None
         self.output, self.windows, self.sanitize = None, False, None
         self.sdk_build, self.verbose = None, False
+        self.driver, self.release = False, False
         self.compile_flags, self.link_flags = [], []
 
     def include_folders(self):
@@ -78,7 +90,11 @@ def parse(arguments):
             options.output = value(word)
         elif word == "--windows":
             options.windows = True
-        elif word == "--sanitize" or word.startswith("--sanitize="):
+        elif word == "--driver":
+            options.driver = True
+        elif word == "--release":
+            options.release = True
+        elif word == "--sanitize" or word.startswith(("--sanitize=", "-fsanitize=")):
             options.sanitize = word.partition("=")[2] or value(word)
         elif word == "--sdk-build" or word.startswith("--sdk-build="):
             options.sdk_build = word.partition("=")[2] or value(word)
@@ -94,6 +110,10 @@ def parse(arguments):
         raise Fault("no source files; --help explains")
     if options.output is None:
         raise Fault("-o FILE is missing")
+    if options.release and not options.driver:
+        raise Fault("--release is for --driver")
+    if options.windows and options.driver:
+        raise Fault("--windows builds DHCP callouts; a driver for Windows needs its own kit")
     return options
 
 
@@ -157,18 +177,26 @@ def overlay(folders, target):
 
 
 def compile_all(options, sdk, folder):
-    places = {str(library.INCLUDE)}
-    places |= {str(Path(s).resolve().parent) for s in options.sources}
+    places = {str(Path(s).resolve().parent) for s in options.sources}
     places |= {os.path.abspath(f) for f in options.include_folders() if os.path.isdir(f)}
-    view = overlay(sorted(places), folder / "headers.json")
+    own = [str(library.INCLUDE)]
+    kind = []
+    if options.driver:
+        own.insert(0, str(library.INCLUDE / "ddk"))
+        kind = [*DRIVER_DIALECT, f"-DDBG={int(not options.release)}",
+                *trace.headers(options.sources, places, folder / "trace")]
+    view = overlay(sorted(places | set(own)), folder / "headers.json")
+    for path in own:
+        kind += ["-I", path]
     objects = []
     for number, source in enumerate(options.sources):
         path, here = prepared(source, number, folder)
         language = [library.CLANGXX, "-std=c++17", *CPP_DIALECT, "-isystem", str(sdk / "shield")]
         if not is_cpp(source):
-            language = [library.CLANG, "-std=gnu17", "-Werror=implicit-function-declaration"]
+            standard = "gnu11" if options.driver else "gnu17"
+            language = [library.CLANG, f"-std={standard}", "-Werror=implicit-function-declaration"]
         target = str(folder / f"{number}.o")
-        run([*language, *library.COMMON, *DIALECT, *view, *here, "-I", str(library.INCLUDE),
+        run([*language, *library.COMMON, *DIALECT, *view, *here, *kind,
              "-include", "hookline/prelude.h", *sanitize(options), *options.compile_flags,
              "-c", path, "-o", target], options.verbose)
         objects.append(target)
@@ -176,16 +204,16 @@ def compile_all(options, sdk, folder):
 
 
 def sanitize(options):
-    if options.sanitize is None:
-        return []
-    return [f"-fsanitize={options.sanitize}", "-fno-omit-frame-pointer", "-g"]
+    return library.sanitize_flags(options.sanitize)
 
 
 def exports_of(options, objects):
     """{external: internal} of all that the library is to export."""
     defined = [s for path in objects for s in elf.symbols(path) if s.defined]
     names = {s.name for s in defined}
-    exports = listed_exports(options, names)
+    if options.driver and DRIVER_ENTRY not in names:
+        raise Fault(f"no source defines {DRIVER_ENTRY}")
+    exports = {} if options.driver else listed_exports(options, names)
     for symbol in defined:
         if symbol.binding == elf.GLOBAL and symbol.visibility == elf.DEFAULT:
             exports.setdefault(symbol.name, symbol.name)
@@ -226,8 +254,14 @@ def link(options, objects, sdk, folder):
     exports = exports_of(options, objects)
     for path in objects:
         elf.make_visible(path, set(exports.values()))
+    archive, attach = sdk / "libhookline-sdk.a", ["hookline_attach"]
+    if options.driver:
+        place = options.sdk_build or library.default_build_folder()
+        archive = library.build_ddk(place, options.release, options.sanitize,
+                                    options.verbose) / "libhookline-ddk.a"
+        attach = library.driver_symbols()
     script = folder / "exports.map"
-    listed = "".join(f"    {name};\n" for name in sorted({*exports, "hookline_attach"}))
+    listed = "".join(f"    {name};\n" for name in sorted({*exports, *attach}))
     script.write_text(f"{{\n  global:\n{listed}  local:\n    *;\n}};\n")
     renames = [f"-Wl,--defsym={external}={internal}"
                for external, internal in exports.items() if external != internal]
@@ -235,9 +269,9 @@ def link(options, objects, sdk, folder):
     whole = [] if options.sanitize else ["-Wl,-z,defs"]
     unchecked = str(folder / "unchecked.so")
     run([linker, "-shared", "-o", unchecked, *objects, *options.link_inputs, *renames,
-         "-Wl,-Bsymbolic", "-Wl,--undefined=hookline_attach", f"-Wl,--version-script={script}",
-         *whole, *sanitize(options), str(sdk / "libhookline-sdk.a"), *options.link_flags,
-         "-pthread", "-ldl"], options.verbose)
+         "-Wl,-Bsymbolic", *(f"-Wl,--undefined={name}" for name in attach),
+         f"-Wl,--version-script={script}", *whole, *sanitize(options), str(archive),
+         *options.link_flags, "-pthread", "-ldl"], options.verbose)
     check_wide(unchecked)
     shutil.copy(unchecked, options.output)
 

@@ -28,14 +28,33 @@ def default_build_folder():
 
 def build(folder, verbose=False):
     """The folder with libhookline-sdk.a and shield/, made if this source and clang have none."""
-    final = Path(folder) / key()
-    if final.exists():
-        return final
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix="making-", dir=folder))
-    try:
+    def make(making):
         compile_library(making, verbose)
         shield_libstdcxx(making / "shield")
+    return made(Path(folder), Path(folder) / key(), make)
+
+
+def build_ddk(folder, release=False, sanitize=None, verbose=False):
+    """The folder with libhookline-ddk.a of that kind: kernel services, and the engine's calls."""
+    kind = "-".join(["ddk", "release" if release else "checked", *(sanitize or "").split(",")])
+    flags = [f"-DHOOKLINE_DDK_CHECKS={int(not release)}", "-I", str(INCLUDE / "ddk"),
+             *sanitize_flags(sanitize)]
+    return made(Path(folder), Path(folder) / f"{key()}-{kind.strip('-')}",
+                lambda making: compile_ddk(making, flags, verbose))
+
+
+def sanitize_flags(sanitize):
+    return [f"-fsanitize={sanitize}", "-fno-omit-frame-pointer", "-g"] if sanitize else []
+
+
+def made(folder, final, make):
+    """The folder `final`, which `make` fills in another place if it is not there."""
+    if final.exists():
+        return final
+    folder.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix="making-", dir=folder))
+    try:
+        make(making)
         try:
             making.rename(final)
         except OSError:
@@ -49,21 +68,43 @@ def build(folder, verbose=False):
 def key():
     """Changes with everything that goes into the library."""
     digest = hashlib.sha256(output_of([CLANG, "--version"]).encode())
-    sources = [*SDK.glob("lib/*"), *INCLUDE.glob("**/*.h"), *SDK.glob("hookline_cc/*.py")]
+    sources = [*SDK.glob("lib/**/*.[ch]"), *INCLUDE.glob("**/*.h"), *INCLUDE.glob("**/*.def"),
+               *SDK.glob("hookline_cc/*.py")]
     for path in sorted(sources):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
+def driver_symbols():
+    """What the loader of a driver finds in it."""
+    text = "".join((INCLUDE / "hookline" / name).read_text()
+                   for name in ("driver_entry.h", "driver_host.h"))
+    return re.findall(r'_SYMBOL "(\w+)"', text)
+
+
+# What both libraries need; the drivers' has nothing else of the other one.
+SHARED = ("format.c", "text_a.c", "text_w.c", "utf.c", "wide.c")
+
+
 def compile_library(folder, verbose):
+    archive(folder, "libhookline-sdk.a", SDK.glob("lib/*.c"), [], verbose)
+
+
+def compile_ddk(folder, flags, verbose):
+    sources = [*SDK.glob("lib/ddk/*.c"), *(SDK / "lib" / name for name in SHARED)]
+    archive(folder, "libhookline-ddk.a", sources, [*flags, "-Wno-multichar",
+                                                   "-Wno-four-char-constants"], verbose)
+
+
+def archive(folder, name, sources, flags, verbose):
     objects = []
-    for source in sorted(SDK.glob("lib/*.c")):
-        target = folder / (source.stem + ".o")
+    for source in sorted(sources):
+        target = folder / f"{source.parent.name}-{source.stem}.o"
         run([CLANG, "-std=gnu11", "-O2", "-g1", "-Wall", "-Wextra", "-fno-builtin", *COMMON,
-             "-I", str(INCLUDE), "-include", "hookline/prelude.h", "-c", str(source),
+             "-I", str(INCLUDE), *flags, "-include", "hookline/prelude.h", "-c", str(source),
              "-o", str(target)], verbose)
         objects.append(str(target))
-    run(["ar", "rcs", str(folder / "libhookline-sdk.a"), *objects], verbose)
+    run(["ar", "rcs", str(folder / name), *objects], verbose)
     for path in objects:
         os.unlink(path)
 

@@ -2,19 +2,9 @@
 
 /* struct in_addr with Microsoft's members. Do not include <netinet/in.h> beside it. */
 
-#include <hookline/wintypes.h>
+#include <hookline/address.h>
 
-typedef struct in_addr {
-  union {
-    struct {
-      UCHAR s_b1, s_b2, s_b3, s_b4;
-    } S_un_b;
-    struct {
-      USHORT s_w1, s_w2;
-    } S_un_w;
-    ULONG S_addr;
-  } S_un;
-} IN_ADDR, *PIN_ADDR, *LPIN_ADDR;
+#define in_addr HookInAddr
 
 #define s_addr S_un.S_addr
 #define s_net S_un.S_un_b.s_b1

@@ -1,8 +1,11 @@
 /* One printf for char and WCHAR with Windows' sizes: see winstr.h. */
 
+#include <hookline/ntdef.h>
 #include <stdio.h>
+#include <string.h>
+#include <wchar.h>
 
-#include "core.h"
+#include "text.h"
 
 struct Output {
   int wide;
@@ -69,14 +72,9 @@ static void put_wide(struct Output* out, const WCHAR* text, size_t length) {
   }
 }
 
-/* Puts a text with its padding. `text` is WCHAR or char. */
-static void put_text(struct Output* out, const struct Spec* spec, int wide, const void* text) {
-  size_t most = spec->precision >= 0 ? (size_t)spec->precision : SIZE_MAX;
-  if (text == NULL) {
-    text = "(null)";
-    wide = 0;
-  }
-  size_t length = wide ? wcsnlen(text, most) : strnlen(text, most);
+/* Puts so many units of a text with their padding. `text` is WCHAR or char. */
+static void put_counted(struct Output* out, const struct Spec* spec, int wide, const void* text,
+                        size_t length) {
   int padding = spec->width > (int)length ? spec->width - (int)length : 0;
   if (!spec->left) {
     pad(out, padding, ' ');
@@ -89,6 +87,27 @@ static void put_text(struct Output* out, const struct Spec* spec, int wide, cons
   if (spec->left) {
     pad(out, padding, ' ');
   }
+}
+
+static void put_text(struct Output* out, const struct Spec* spec, int wide, const void* text) {
+  size_t most = spec->precision >= 0 ? (size_t)spec->precision : SIZE_MAX;
+  if (text == NULL) {
+    text = "(null)";
+    wide = 0;
+  }
+  put_counted(out, spec, wide, text, wide ? wcsnlen(text, most) : strnlen(text, most));
+}
+
+/* %wZ is a UNICODE_STRING, %Z an ANSI_STRING. */
+static void put_string(struct Output* out, const struct Spec* spec, int wide, const void* string) {
+  const UNICODE_STRING* text = string; /* both are laid out alike */
+  if (text == NULL || text->Buffer == NULL) {
+    put_text(out, spec, 0, NULL);
+    return;
+  }
+  size_t length = wide ? text->Length / sizeof(WCHAR) : text->Length;
+  size_t most = spec->precision >= 0 ? (size_t)spec->precision : SIZE_MAX;
+  put_counted(out, spec, wide, text->Buffer, length < most ? length : most);
 }
 
 /* A number by the C library's own printf: it knows the flags. */
@@ -223,6 +242,9 @@ static void put_conversion(struct Output* out, struct Spec* spec, uint32_t conve
     case 'C':
       one[0] = (WCHAR)va_arg(arguments->list, int);
       put_text(out, spec, 1, one);
+      break;
+    case 'Z':
+      put_string(out, spec, spec->prefix == 'l', va_arg(arguments->list, const void*));
       break;
     case 'd':
     case 'i':

@@ -200,18 +200,6 @@ WCHAR* _wcsdup(const WCHAR* text) {
   return copy != NULL ? wmemcpy(copy, text, size) : NULL;
 }
 
-FILE* _wfopen(const WCHAR* path, const WCHAR* mode) {
-  char* narrow_path = hookline_narrow(path);
-  char* narrow_mode = hookline_narrow(mode);
-  FILE* file = NULL;
-  if (narrow_path != NULL && narrow_mode != NULL) {
-    file = fopen(narrow_path, narrow_mode);
-  }
-  free(narrow_path);
-  free(narrow_mode);
-  return file;
-}
-
 int WINAPI lstrlenA(LPCSTR text) { return text != NULL ? (int)strlen(text) : 0; }
 int WINAPI lstrlenW(LPCWSTR text) { return text != NULL ? (int)wcslen(text) : 0; }
 

@@ -127,6 +127,14 @@ typedef HKEY* PHKEY;
 typedef int(WINAPI* FARPROC)(void);
 typedef int(WINAPI* PROC)(void);
 
+/* `enum X HOOKLINE_AS_INT {…}`: as wide as an int in both languages; in C++ any value of an int may
+ * stand in it, since other people's code puts values there. */
+#if defined(__cplusplus)
+#define HOOKLINE_AS_INT : int
+#else
+#define HOOKLINE_AS_INT
+#endif
+
 #if defined(__GNUC__)
 #define HOOKLINE_ANONYMOUS __extension__
 #else

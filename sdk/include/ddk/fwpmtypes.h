@@ -1,0 +1,5 @@
+#pragma once
+
+#include <fwptypes.h>
+#include <fwpvi.h>
+#include <hookline/fwp_management.h>

@@ -1,0 +1,129 @@
+#pragma once
+
+/* Names without a number: each means its newest version in the Windows that NTDDI_VERSION names
+ * (<sdkddkver.h>), and without that the newest of all. */
+
+#include <sdkddkver.h>
+
+#if NTDDI_VERSION >= NTDDI_WIN10_RS3
+#define FwpsCalloutRegister FwpsCalloutRegister3
+#define FWPS_CALLOUT FWPS_CALLOUT3
+#define FWPS_CALLOUT_CLASSIFY_FN FWPS_CALLOUT_CLASSIFY_FN3
+#define FWPS_CALLOUT_NOTIFY_FN FWPS_CALLOUT_NOTIFY_FN3
+#define FWPS_FILTER FWPS_FILTER3
+#define FWPM_PROVIDER_CONTEXT FWPM_PROVIDER_CONTEXT3
+#elif NTDDI_VERSION >= NTDDI_WIN8
+#define FwpsCalloutRegister FwpsCalloutRegister2
+#define FWPS_CALLOUT FWPS_CALLOUT2
+#define FWPS_CALLOUT_CLASSIFY_FN FWPS_CALLOUT_CLASSIFY_FN2
+#define FWPS_CALLOUT_NOTIFY_FN FWPS_CALLOUT_NOTIFY_FN2
+#define FWPS_FILTER FWPS_FILTER2
+#define FWPM_PROVIDER_CONTEXT FWPM_PROVIDER_CONTEXT2
+#elif NTDDI_VERSION >= NTDDI_WIN7
+#define FwpsCalloutRegister FwpsCalloutRegister1
+#define FWPS_CALLOUT FWPS_CALLOUT1
+#define FWPS_CALLOUT_CLASSIFY_FN FWPS_CALLOUT_CLASSIFY_FN1
+#define FWPS_CALLOUT_NOTIFY_FN FWPS_CALLOUT_NOTIFY_FN1
+#define FWPS_FILTER FWPS_FILTER1
+#define FWPM_PROVIDER_CONTEXT FWPM_PROVIDER_CONTEXT1
+#else
+#define FwpsCalloutRegister FwpsCalloutRegister0
+#define FWPS_CALLOUT FWPS_CALLOUT0
+#define FWPS_CALLOUT_CLASSIFY_FN FWPS_CALLOUT_CLASSIFY_FN0
+#define FWPS_CALLOUT_NOTIFY_FN FWPS_CALLOUT_NOTIFY_FN0
+#define FWPS_FILTER FWPS_FILTER0
+#define FWPM_PROVIDER_CONTEXT FWPM_PROVIDER_CONTEXT0
+#endif
+
+#if NTDDI_VERSION >= NTDDI_WIN7
+#define FwpsInjectTransportSendAsync FwpsInjectTransportSendAsync1
+#define FWPS_TRANSPORT_SEND_PARAMS FWPS_TRANSPORT_SEND_PARAMS1
+#else
+#define FwpsInjectTransportSendAsync FwpsInjectTransportSendAsync0
+#define FWPS_TRANSPORT_SEND_PARAMS FWPS_TRANSPORT_SEND_PARAMS0
+#endif
+
+#define FWPM_ACTION FWPM_ACTION0
+#define FWPM_CALLOUT FWPM_CALLOUT0
+#define FWPM_DISPLAY_DATA FWPM_DISPLAY_DATA0
+#define FWPM_FILTER FWPM_FILTER0
+#define FWPM_FILTER_CONDITION FWPM_FILTER_CONDITION0
+#define FWPM_PROVIDER FWPM_PROVIDER0
+#define FWPM_SERVICE_STATE_CHANGE_CALLBACK FWPM_SERVICE_STATE_CHANGE_CALLBACK0
+#define FWPM_SESSION FWPM_SESSION0
+#define FWPM_SUBLAYER FWPM_SUBLAYER0
+#define FWPS_ACTION FWPS_ACTION0
+#define FWPS_CALLOUT_FLOW_DELETE_NOTIFY_FN FWPS_CALLOUT_FLOW_DELETE_NOTIFY_FN0
+#define FWPS_CLASSIFY_OUT FWPS_CLASSIFY_OUT0
+#define FWPS_DISCARD_METADATA FWPS_DISCARD_METADATA0
+#define FWPS_DISCARD_MODULE FWPS_DISCARD_MODULE0
+#define FWPS_FILTER_CONDITION FWPS_FILTER_CONDITION0
+#define FWPS_INBOUND_FRAGMENT_METADATA FWPS_INBOUND_FRAGMENT_METADATA0
+#define FWPS_INCOMING_METADATA_VALUES FWPS_INCOMING_METADATA_VALUES0
+#define FWPS_INCOMING_VALUE FWPS_INCOMING_VALUE0
+#define FWPS_INCOMING_VALUES FWPS_INCOMING_VALUES0
+#define FWPS_INJECT_COMPLETE FWPS_INJECT_COMPLETE0
+#define FWPS_PACKET_LIST_FWP_INFORMATION FWPS_PACKET_LIST_FWP_INFORMATION0
+#define FWPS_PACKET_LIST_INBOUND_IPSEC_INFORMATION FWPS_PACKET_LIST_INBOUND_IPSEC_INFORMATION0
+#define FWPS_PACKET_LIST_INFORMATION FWPS_PACKET_LIST_INFORMATION0
+#define FWPS_PACKET_LIST_IPSEC_INFORMATION FWPS_PACKET_LIST_IPSEC_INFORMATION0
+#define FWPS_PACKET_LIST_OUTBOUND_IPSEC_INFORMATION FWPS_PACKET_LIST_OUTBOUND_IPSEC_INFORMATION0
+#define FWPS_STREAM_CALLOUT_IO_PACKET FWPS_STREAM_CALLOUT_IO_PACKET0
+#define FWPS_STREAM_DATA FWPS_STREAM_DATA0
+#define FWPS_STREAM_DATA_OFFSET FWPS_STREAM_DATA_OFFSET0
+#define FWP_CONDITION_VALUE FWP_CONDITION_VALUE0
+#define FWP_RANGE FWP_RANGE0
+#define FWP_VALUE FWP_VALUE0
+
+#define FwpmBfeStateGet FwpmBfeStateGet0
+#define FwpmBfeStateSubscribeChanges FwpmBfeStateSubscribeChanges0
+#define FwpmBfeStateUnsubscribeChanges FwpmBfeStateUnsubscribeChanges0
+#define FwpmCalloutAdd FwpmCalloutAdd0
+#define FwpmCalloutDeleteById FwpmCalloutDeleteById0
+#define FwpmCalloutDeleteByKey FwpmCalloutDeleteByKey0
+#define FwpmEngineClose FwpmEngineClose0
+#define FwpmEngineOpen FwpmEngineOpen0
+#define FwpmFilterAdd FwpmFilterAdd0
+#define FwpmFilterDeleteById FwpmFilterDeleteById0
+#define FwpmFilterDeleteByKey FwpmFilterDeleteByKey0
+#define FwpmSubLayerAdd FwpmSubLayerAdd0
+#define FwpmSubLayerDeleteByKey FwpmSubLayerDeleteByKey0
+#define FwpmTransactionAbort FwpmTransactionAbort0
+#define FwpmTransactionBegin FwpmTransactionBegin0
+#define FwpmTransactionCommit FwpmTransactionCommit0
+#define FwpsAcquireClassifyHandle FwpsAcquireClassifyHandle0
+#define FwpsAcquireWritableLayerDataPointer FwpsAcquireWritableLayerDataPointer0
+#define FwpsAllocateCloneNetBufferList FwpsAllocateCloneNetBufferList0
+#define FwpsAllocateNetBufferAndNetBufferList FwpsAllocateNetBufferAndNetBufferList0
+#define FwpsApplyModifiedLayerData FwpsApplyModifiedLayerData0
+#define FwpsCalloutUnregisterById FwpsCalloutUnregisterById0
+#define FwpsCalloutUnregisterByKey FwpsCalloutUnregisterByKey0
+#define FwpsCloneStreamData FwpsCloneStreamData0
+#define FwpsCompleteClassify FwpsCompleteClassify0
+#define FwpsCompleteOperation FwpsCompleteOperation0
+#define FwpsConstructIpHeaderForTransportPacket FwpsConstructIpHeaderForTransportPacket0
+#define FwpsCopyStreamDataToBuffer FwpsCopyStreamDataToBuffer0
+#define FwpsDereferenceNetBufferList FwpsDereferenceNetBufferList0
+#define FwpsDiscardClonedStreamData FwpsDiscardClonedStreamData0
+#define FwpsFlowAbort FwpsFlowAbort0
+#define FwpsFlowAssociateContext FwpsFlowAssociateContext0
+#define FwpsFlowRemoveContext FwpsFlowRemoveContext0
+#define FwpsFreeCloneNetBufferList FwpsFreeCloneNetBufferList0
+#define FwpsFreeNetBufferList FwpsFreeNetBufferList0
+#define FwpsGetPacketListSecurityInformation FwpsGetPacketListSecurityInformation0
+#define FwpsInjectForwardAsync FwpsInjectForwardAsync0
+#define FwpsInjectMacReceiveAsync FwpsInjectMacReceiveAsync0
+#define FwpsInjectMacSendAsync FwpsInjectMacSendAsync0
+#define FwpsInjectNetworkReceiveAsync FwpsInjectNetworkReceiveAsync0
+#define FwpsInjectNetworkSendAsync FwpsInjectNetworkSendAsync0
+#define FwpsInjectTransportReceiveAsync FwpsInjectTransportReceiveAsync0
+#define FwpsInjectionHandleCreate FwpsInjectionHandleCreate0
+#define FwpsInjectionHandleDestroy FwpsInjectionHandleDestroy0
+#define FwpsInjectvSwitchEthernetIngressAsync FwpsInjectvSwitchEthernetIngressAsync0
+#define FwpsPendClassify FwpsPendClassify0
+#define FwpsPendOperation FwpsPendOperation0
+#define FwpsQueryPacketInjectionState FwpsQueryPacketInjectionState0
+#define FwpsReferenceNetBufferList FwpsReferenceNetBufferList0
+#define FwpsReleaseClassifyHandle FwpsReleaseClassifyHandle0
+#define FwpsStreamContinue FwpsStreamContinue0
+#define FwpsStreamInjectAsync FwpsStreamInjectAsync0

@@ -1,0 +1,372 @@
+#pragma once
+
+/* What a callout is given and gives: the types of fwpsk.h, with their numbered names. Plain types,
+ * for drivers and the server; docs/injection_guide.md has the rules. */
+
+#include <hookline/fwp_fields.h>
+#include <hookline/fwp_management.h>
+#include <hookline/netbuffer.h>
+
+/* The layers by number, in the order of fwp_guids.def. */
+enum FWPS_BUILTIN_LAYERS_ {
+#define HOOKLINE_FWP_LAYER(name, ...) FWPS_LAYER_##name,
+#include <hookline/fwp_guids.def>
+  FWPS_BUILTIN_LAYER_MAX
+};
+
+/* --- classification --- */
+
+typedef struct FWPS_INCOMING_VALUE0_ {
+  FWP_VALUE0 value;
+} FWPS_INCOMING_VALUE0;
+
+typedef struct FWPS_INCOMING_VALUES0_ {
+  UINT16 layerId;
+  UINT32 valueCount;
+  FWPS_INCOMING_VALUE0* incomingValue;
+} FWPS_INCOMING_VALUES0;
+
+typedef enum FWPS_DISCARD_MODULE0_ HOOKLINE_AS_INT {
+  FWPS_DISCARD_MODULE_NETWORK = 0,
+  FWPS_DISCARD_MODULE_TRANSPORT = 1,
+  FWPS_DISCARD_MODULE_GENERAL = 2,
+  FWPS_DISCARD_MODULE_MAX = 3
+} FWPS_DISCARD_MODULE0;
+
+typedef struct FWPS_DISCARD_METADATA0_ {
+  FWPS_DISCARD_MODULE0 discardModule;
+  UINT32 discardReason;
+  UINT64 filterId;
+} FWPS_DISCARD_METADATA0;
+
+typedef struct FWPS_INBOUND_FRAGMENT_METADATA0_ {
+  UINT32 fragmentIdentification;
+  UINT16 fragmentOffset;
+  ULONG fragmentLength;
+} FWPS_INBOUND_FRAGMENT_METADATA0;
+
+/* Only the members whose bit is set in currentMetadataValues, or currentL2MetadataValues, count. */
+typedef struct FWPS_INCOMING_METADATA_VALUES0_ {
+  UINT32 currentMetadataValues;
+  UINT32 flags;
+  UINT64 reserved;
+  FWPS_DISCARD_METADATA0 discardMetadata;
+  UINT64 flowHandle;
+  UINT32 ipHeaderSize;
+  UINT32 transportHeaderSize;
+  FWP_BYTE_BLOB* processPath;
+  UINT64 token;
+  UINT64 processId;
+  UINT32 sourceInterfaceIndex;
+  UINT32 destinationInterfaceIndex;
+  ULONG compartmentId;
+  FWPS_INBOUND_FRAGMENT_METADATA0 fragmentMetadata;
+  ULONG pathMtu;
+  HANDLE completionHandle;
+  UINT64 transportEndpointHandle;
+  SCOPE_ID remoteScopeId;
+  WSACMSGHDR* controlData;
+  ULONG controlDataLength;
+  FWP_DIRECTION packetDirection;
+  PVOID headerIncludeHeader;
+  ULONG headerIncludeHeaderLength;
+  IP_ADDRESS_PREFIX destinationPrefix;
+  UINT16 frameLength;
+  UINT64 parentEndpointHandle;
+  UINT32 icmpIdAndSequence;
+  DWORD localRedirectTargetPID;
+  SOCKADDR* originalDestination;
+  HANDLE redirectRecords;
+  UINT32 currentL2MetadataValues;
+  UINT32 l2Flags;
+  UINT32 ethernetMacHeaderSize;
+  UINT32 wiFiOperationMode;
+  NDIS_SWITCH_PORT_ID vSwitchSourcePortId;
+  NDIS_SWITCH_NIC_INDEX vSwitchSourceNicIndex;
+  NDIS_SWITCH_PORT_ID vSwitchDestinationPortId;
+  HANDLE vSwitchPacketContext;
+  UINT32 l2ConnectionProfileIndex;
+  PVOID subProcessTag;
+  UINT64 Reserved1;
+} FWPS_INCOMING_METADATA_VALUES0;
+
+#define FWPS_METADATA_FIELD_DISCARD_REASON 0x00000001
+#define FWPS_METADATA_FIELD_FLOW_HANDLE 0x00000002
+#define FWPS_METADATA_FIELD_IP_HEADER_SIZE 0x00000004
+#define FWPS_METADATA_FIELD_PROCESS_PATH 0x00000008
+#define FWPS_METADATA_FIELD_TOKEN 0x00000010
+#define FWPS_METADATA_FIELD_PROCESS_ID 0x00000020
+#define FWPS_METADATA_FIELD_SYSTEM_FLAGS 0x00000040
+#define FWPS_METADATA_FIELD_RESERVED 0x00000080
+#define FWPS_METADATA_FIELD_SOURCE_INTERFACE_INDEX 0x00000100
+#define FWPS_METADATA_FIELD_DESTINATION_INTERFACE_INDEX 0x00000200
+#define FWPS_METADATA_FIELD_TRANSPORT_HEADER_SIZE 0x00000400
+#define FWPS_METADATA_FIELD_COMPARTMENT_ID 0x00000800
+#define FWPS_METADATA_FIELD_FRAGMENT_DATA 0x00001000
+#define FWPS_METADATA_FIELD_PATH_MTU 0x00002000
+#define FWPS_METADATA_FIELD_COMPLETION_HANDLE 0x00004000
+#define FWPS_METADATA_FIELD_TRANSPORT_ENDPOINT_HANDLE 0x00008000
+#define FWPS_METADATA_FIELD_TRANSPORT_CONTROL_DATA 0x00010000
+#define FWPS_METADATA_FIELD_REMOTE_SCOPE_ID 0x00020000
+#define FWPS_METADATA_FIELD_PACKET_DIRECTION 0x00040000
+#define FWPS_METADATA_FIELD_PACKET_SYSTEM_CRITICAL 0x00080000
+#define FWPS_METADATA_FIELD_FORWARD_LAYER_OUTBOUND_PASS_THRU 0x00100000
+#define FWPS_METADATA_FIELD_FORWARD_LAYER_INBOUND_PASS_THRU 0x00200000
+#define FWPS_METADATA_FIELD_ALE_CLASSIFY_REQUIRED 0x00400000
+#define FWPS_METADATA_FIELD_TRANSPORT_HEADER_INCLUDE_HEADER 0x00800000
+#define FWPS_METADATA_FIELD_DESTINATION_PREFIX 0x01000000
+#define FWPS_METADATA_FIELD_ETHER_FRAME_LENGTH 0x02000000
+#define FWPS_METADATA_FIELD_PARENT_ENDPOINT_HANDLE 0x04000000
+#define FWPS_METADATA_FIELD_ICMP_ID_AND_SEQUENCE 0x08000000
+#define FWPS_METADATA_FIELD_LOCAL_REDIRECT_TARGET_PID 0x10000000
+#define FWPS_METADATA_FIELD_ORIGINAL_DESTINATION 0x20000000
+#define FWPS_METADATA_FIELD_REDIRECT_RECORD_HANDLE 0x40000000
+#define FWPS_METADATA_FIELD_SUB_PROCESS_TAG 0x80000000
+#define FWPS_L2_METADATA_FIELD_ETHERNET_MAC_HEADER_SIZE 0x00000001
+#define FWPS_L2_METADATA_FIELD_WIFI_OPERATION_MODE 0x00000002
+#define FWPS_L2_METADATA_FIELD_VSWITCH_SOURCE_PORT_ID 0x00000004
+#define FWPS_L2_METADATA_FIELD_VSWITCH_SOURCE_NIC_INDEX 0x00000008
+#define FWPS_L2_METADATA_FIELD_VSWITCH_PACKET_CONTEXT 0x00000010
+#define FWPS_L2_METADATA_FIELD_VSWITCH_DESTINATION_PORT_ID 0x00000020
+#define FWPS_IS_METADATA_FIELD_PRESENT(metadata, field) \
+  (((metadata)->currentMetadataValues & (field)) == (field))
+#define FWPS_IS_L2_METADATA_FIELD_PRESENT(metadata, field) \
+  (((metadata)->currentL2MetadataValues & (field)) == (field))
+
+typedef struct FWPS_CLASSIFY_OUT0_ {
+  FWP_ACTION_TYPE actionType;
+  UINT64 outContext;
+  UINT64 filterId;
+  UINT32 rights;
+  UINT32 flags;
+  UINT32 reserved;
+} FWPS_CLASSIFY_OUT0;
+
+#define FWPS_RIGHT_ACTION_WRITE 0x00000001
+#define FWPS_CLASSIFY_OUT_FLAG_ABSORB 0x00000001
+#define FWPS_CLASSIFY_OUT_FLAG_BUFFER_LIMIT_REACHED 0x00000002
+#define FWPS_CLASSIFY_OUT_FLAG_NO_MORE_DATA 0x00000004
+#define FWPS_CLASSIFY_OUT_FLAG_ALE_FAST_CACHE_CHECK 0x00000008
+#define FWPS_CLASSIFY_OUT_FLAG_ALE_FAST_CACHE_POSSIBLE 0x00000010
+
+/* --- filters, as a callout sees them --- */
+
+typedef struct FWPS_FILTER_CONDITION0_ {
+  UINT16 fieldId;
+  UINT16 reserved;
+  FWP_MATCH_TYPE matchType;
+  FWP_CONDITION_VALUE0 conditionValue;
+} FWPS_FILTER_CONDITION0;
+
+typedef struct FWPS_ACTION0_ {
+  FWP_ACTION_TYPE type;
+  UINT32 calloutId;
+} FWPS_ACTION0;
+
+#define FWPS_FILTER_FLAG_CLEAR_ACTION_RIGHT 0x0001
+#define FWPS_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED 0x0002
+
+/* One layout in all versions. */
+#define HOOKLINE_FWPS_FILTER(version)                \
+  typedef struct FWPS_FILTER##version##_ {           \
+    UINT64 filterId;                                 \
+    FWP_VALUE0 weight;                               \
+    UINT16 subLayerWeight;                           \
+    UINT16 flags;                                    \
+    UINT32 numFilterConditions;                      \
+    FWPS_FILTER_CONDITION0* filterCondition;         \
+    FWPS_ACTION0 action;                             \
+    UINT64 context;                                  \
+    FWPM_PROVIDER_CONTEXT##version* providerContext; \
+  } FWPS_FILTER##version
+HOOKLINE_FWPS_FILTER(0);
+HOOKLINE_FWPS_FILTER(1);
+HOOKLINE_FWPS_FILTER(2);
+HOOKLINE_FWPS_FILTER(3);
+#undef HOOKLINE_FWPS_FILTER
+
+/* --- callouts --- */
+
+typedef enum FWPS_CALLOUT_NOTIFY_TYPE_ HOOKLINE_AS_INT {
+  FWPS_CALLOUT_NOTIFY_ADD_FILTER = 0,
+  FWPS_CALLOUT_NOTIFY_DELETE_FILTER = 1,
+  FWPS_CALLOUT_NOTIFY_ADD_FILTER_POST_COMMIT = 2,
+  FWPS_CALLOUT_NOTIFY_TYPE_MAX = 3
+} FWPS_CALLOUT_NOTIFY_TYPE;
+
+/* Version 0 has no classifyContext. */
+typedef void(NTAPI* FWPS_CALLOUT_CLASSIFY_FN0)(const FWPS_INCOMING_VALUES0* inFixedValues,
+                                               const FWPS_INCOMING_METADATA_VALUES0* inMetaValues,
+                                               void* layerData, const FWPS_FILTER0* filter,
+                                               UINT64 flowContext, FWPS_CLASSIFY_OUT0* classifyOut);
+typedef NTSTATUS(NTAPI* FWPS_CALLOUT_NOTIFY_FN0)(FWPS_CALLOUT_NOTIFY_TYPE notifyType,
+                                                 const GUID* filterKey, FWPS_FILTER0* filter);
+typedef void(NTAPI* FWPS_CALLOUT_FLOW_DELETE_NOTIFY_FN0)(UINT16 layerId, UINT32 calloutId,
+                                                         UINT64 flowContext);
+
+#define HOOKLINE_FWPS_CALLOUT_FUNCTIONS(version)                                           \
+  typedef void(NTAPI * FWPS_CALLOUT_CLASSIFY_FN##version)(                                 \
+      const FWPS_INCOMING_VALUES0* inFixedValues,                                          \
+      const FWPS_INCOMING_METADATA_VALUES0* inMetaValues, void* layerData,                 \
+      const void* classifyContext, const FWPS_FILTER##version* filter, UINT64 flowContext, \
+      FWPS_CLASSIFY_OUT0* classifyOut);                                                    \
+  typedef NTSTATUS(NTAPI* FWPS_CALLOUT_NOTIFY_FN##version)(                                \
+      FWPS_CALLOUT_NOTIFY_TYPE notifyType, const GUID* filterKey, FWPS_FILTER##version* filter)
+HOOKLINE_FWPS_CALLOUT_FUNCTIONS(1);
+HOOKLINE_FWPS_CALLOUT_FUNCTIONS(2);
+HOOKLINE_FWPS_CALLOUT_FUNCTIONS(3);
+#undef HOOKLINE_FWPS_CALLOUT_FUNCTIONS
+
+#define HOOKLINE_FWPS_CALLOUT(version)                \
+  typedef struct FWPS_CALLOUT##version##_ {           \
+    GUID calloutKey;                                  \
+    UINT32 flags;                                     \
+    FWPS_CALLOUT_CLASSIFY_FN##version classifyFn;     \
+    FWPS_CALLOUT_NOTIFY_FN##version notifyFn;         \
+    FWPS_CALLOUT_FLOW_DELETE_NOTIFY_FN0 flowDeleteFn; \
+  } FWPS_CALLOUT##version
+HOOKLINE_FWPS_CALLOUT(0);
+HOOKLINE_FWPS_CALLOUT(1);
+HOOKLINE_FWPS_CALLOUT(2);
+HOOKLINE_FWPS_CALLOUT(3);
+#undef HOOKLINE_FWPS_CALLOUT
+
+/* --- injection --- */
+
+typedef void(NTAPI* FWPS_INJECT_COMPLETE0)(void* context, NET_BUFFER_LIST* netBufferList,
+                                           BOOLEAN dispatchLevel);
+
+#define FWPS_INJECTION_TYPE_STREAM 0x00000001
+#define FWPS_INJECTION_TYPE_TRANSPORT 0x00000002
+#define FWPS_INJECTION_TYPE_NETWORK 0x00000004
+#define FWPS_INJECTION_TYPE_FORWARD 0x00000008
+#define FWPS_INJECTION_TYPE_L2 0x00000010
+#define FWPS_INJECTION_TYPE_VSWITCH_TRANSPORT 0x00000020
+
+typedef enum FWPS_PACKET_INJECTION_STATE_ HOOKLINE_AS_INT {
+  FWPS_PACKET_NOT_INJECTED = 0,
+  FWPS_PACKET_INJECTED_BY_SELF = 1,
+  FWPS_PACKET_INJECTED_BY_OTHER = 2,
+  FWPS_PACKET_PREVIOUSLY_INJECTED_BY_SELF = 3,
+  FWPS_PACKET_INJECTION_STATE_MAX = 4
+} FWPS_PACKET_INJECTION_STATE;
+
+typedef struct FWPS_TRANSPORT_SEND_PARAMS0_ {
+  UCHAR* remoteAddress;
+  SCOPE_ID remoteScopeId;
+  WSACMSGHDR* controlData;
+  ULONG controlDataLength;
+} FWPS_TRANSPORT_SEND_PARAMS0;
+
+typedef struct FWPS_TRANSPORT_SEND_PARAMS1_ {
+  UCHAR* remoteAddress;
+  SCOPE_ID remoteScopeId;
+  WSACMSGHDR* controlData;
+  ULONG controlDataLength;
+  UCHAR* headerIncludeHeader;
+  ULONG headerIncludeHeaderLength;
+} FWPS_TRANSPORT_SEND_PARAMS1;
+
+/* --- packet lists and IPsec --- */
+
+typedef struct FWPS_PACKET_LIST_INBOUND_IPSEC_INFORMATION0_ {
+  unsigned isSecure : 1;
+  unsigned isTransportMode : 1;
+  unsigned isTunnelMode : 1;
+  unsigned isTransportModeVerified : 1;
+  unsigned isTunnelModeVerified : 1;
+  unsigned isDeTunneled : 1;
+} FWPS_PACKET_LIST_INBOUND_IPSEC_INFORMATION0;
+
+typedef struct FWPS_PACKET_LIST_OUTBOUND_IPSEC_INFORMATION0_ {
+  unsigned isIPsecPolicyMatch : 1;
+  unsigned isTransportPolicyMatch : 1;
+  unsigned isTunnelPolicyMatch : 1;
+  unsigned isTunnelIPinIP : 1;
+} FWPS_PACKET_LIST_OUTBOUND_IPSEC_INFORMATION0;
+
+typedef struct FWPS_PACKET_LIST_IPSEC_INFORMATION0_ {
+  HOOKLINE_ANONYMOUS union {
+    FWPS_PACKET_LIST_INBOUND_IPSEC_INFORMATION0 inbound;
+    FWPS_PACKET_LIST_OUTBOUND_IPSEC_INFORMATION0 outbound;
+    UINT32 flags;
+  };
+} FWPS_PACKET_LIST_IPSEC_INFORMATION0;
+
+typedef struct FWPS_PACKET_LIST_FWP_INFORMATION0_ {
+  unsigned isReinjected : 1;
+} FWPS_PACKET_LIST_FWP_INFORMATION0;
+
+typedef struct FWPS_PACKET_LIST_INFORMATION0_ {
+  FWPS_PACKET_LIST_IPSEC_INFORMATION0 ipsecInformation;
+  FWPS_PACKET_LIST_FWP_INFORMATION0 fwpInformation;
+} FWPS_PACKET_LIST_INFORMATION0;
+
+#define FWPS_PACKET_LIST_INFORMATION_QUERY_IPSEC 0x00000001
+#define FWPS_PACKET_LIST_INFORMATION_QUERY_INBOUND 0x00000002
+#define FWPS_PACKET_LIST_INFORMATION_QUERY_OUTBOUND 0x00000004
+#define FWPS_PACKET_LIST_INFORMATION_QUERY_FWP 0x00000008
+#define FWPS_PACKET_LIST_INFORMATION_QUERY_ALL_INBOUND 0x0000000B
+#define FWPS_PACKET_LIST_INFORMATION_QUERY_ALL_OUTBOUND 0x0000000D
+
+/* --- streams --- */
+
+typedef struct FWPS_STREAM_DATA_OFFSET0_ {
+  NET_BUFFER_LIST* netBufferList;
+  NET_BUFFER* netBuffer;
+  MDL* mdl;
+  UINT32 mdlOffset;
+  UINT32 netBufferOffset;
+  SIZE_T streamDataOffset;
+} FWPS_STREAM_DATA_OFFSET0;
+
+typedef struct FWPS_STREAM_DATA0_ {
+  UINT32 flags;
+  FWPS_STREAM_DATA_OFFSET0 dataOffset;
+  SIZE_T dataLength;
+  NET_BUFFER_LIST* netBufferListChain;
+} FWPS_STREAM_DATA0;
+
+#define FWPS_STREAM_FLAG_RECEIVE 0x00000001
+#define FWPS_STREAM_FLAG_RECEIVE_EXPEDITED 0x00000002
+#define FWPS_STREAM_FLAG_RECEIVE_DISCONNECT 0x00000004
+#define FWPS_STREAM_FLAG_RECEIVE_ABORT 0x00000008
+#define FWPS_STREAM_FLAG_RECEIVE_PUSH 0x00000010
+#define FWPS_STREAM_FLAG_SEND 0x00010000
+#define FWPS_STREAM_FLAG_SEND_EXPEDITED 0x00020000
+#define FWPS_STREAM_FLAG_SEND_NODELAY 0x00040000
+#define FWPS_STREAM_FLAG_SEND_DISCONNECT 0x00080000
+#define FWPS_STREAM_FLAG_SEND_ABORT 0x00100000
+
+typedef enum FWPS_STREAM_ACTION_TYPE_ HOOKLINE_AS_INT {
+  FWPS_STREAM_ACTION_NONE = 0,
+  FWPS_STREAM_ACTION_NEED_MORE_DATA = 1,
+  FWPS_STREAM_ACTION_DROP_CONNECTION = 2,
+  FWPS_STREAM_ACTION_DEFER = 3,
+  FWPS_STREAM_ACTION_ALLOW_CONNECTION = 4,
+  FWPS_STREAM_ACTION_TYPE_MAX = 5
+} FWPS_STREAM_ACTION_TYPE;
+
+typedef struct FWPS_STREAM_CALLOUT_IO_PACKET0_ {
+  FWPS_STREAM_DATA0* streamData;
+  SIZE_T missedBytes;
+  UINT32 countBytesRequired;
+  SIZE_T countBytesEnforced;
+  FWPS_STREAM_ACTION_TYPE streamAction;
+} FWPS_STREAM_CALLOUT_IO_PACKET0;
+
+HOOKLINE_STATIC_ASSERT(FWPS_LAYER_OUTBOUND_IPPACKET_V4 == 4, "FWPS_LAYER_");
+HOOKLINE_STATIC_ASSERT(FWPS_LAYER_IPFORWARD_V4 == 8, "FWPS_LAYER_");
+HOOKLINE_STATIC_ASSERT(FWPS_LAYER_INBOUND_TRANSPORT_V4 == 12, "FWPS_LAYER_");
+HOOKLINE_STATIC_ASSERT(FWPS_LAYER_OUTBOUND_TRANSPORT_V4 == 16, "FWPS_LAYER_");
+HOOKLINE_STATIC_ASSERT(FWPS_LAYER_STREAM_V4 == 20 && FWPS_LAYER_STREAM_V6 == 22, "FWPS_LAYER_");
+HOOKLINE_STATIC_ASSERT(FWPS_LAYER_DATAGRAM_DATA_V4 == 24, "FWPS_LAYER_");
+HOOKLINE_STATIC_ASSERT(FWPS_LAYER_DATAGRAM_DATA_V6 == 26, "FWPS_LAYER_");
+HOOKLINE_STATIC_ASSERT(sizeof(FWPS_INCOMING_VALUES0) == 16, "FWPS_INCOMING_VALUES0");
+HOOKLINE_STATIC_ASSERT(sizeof(FWPS_INCOMING_METADATA_VALUES0) == 288, "metadata");
+HOOKLINE_STATIC_ASSERT(sizeof(FWPS_CLASSIFY_OUT0) == 40, "FWPS_CLASSIFY_OUT0");
+HOOKLINE_STATIC_ASSERT(sizeof(FWPS_FILTER3) == 64 && sizeof(FWPS_FILTER0) == 64, "FWPS_FILTER");
+HOOKLINE_STATIC_ASSERT(sizeof(FWPS_CALLOUT3) == 48 && sizeof(FWPS_CALLOUT0) == 48, "FWPS_CALLOUT");
+HOOKLINE_STATIC_ASSERT(sizeof(FWPS_TRANSPORT_SEND_PARAMS1) == 48, "FWPS_TRANSPORT_SEND_PARAMS1");
+HOOKLINE_STATIC_ASSERT(sizeof(FWPS_STREAM_DATA0) == 64, "FWPS_STREAM_DATA0");
+HOOKLINE_STATIC_ASSERT(sizeof(FWPS_STREAM_CALLOUT_IO_PACKET0) == 40, "FWPS_STREAM_CALLOUT_IO");
