@@ -110,11 +110,14 @@ function(hookline_test_options target)
   target_compile_options(${target} PRIVATE -Wno-conversion -Wno-shadow -Wno-pedantic)
 endfunction()
 
-# Sanitizers look at the code under test. Test code itself, with RapidCheck's templates, would take
-# three times as long to compile.
+# Sanitizers look at the code under test, warnings at the ordinary build. Test code itself, with its
+# assertions and RapidCheck's templates, would take three times as long to compile.
 function(hookline_cheap_test_code target)
-  if(HOOKLINE_SANITIZE)
+  if(NOT CMAKE_BUILD_TYPE STREQUAL Release)
     target_compile_options(${target} PRIVATE -O0)
+  endif()
+  if(HOOKLINE_SANITIZE)
+    target_compile_options(${target} PRIVATE -w)
   endif()
   if(HOOKLINE_SANITIZE MATCHES undefined)
     target_compile_options(${target} PRIVATE -fno-sanitize=undefined)

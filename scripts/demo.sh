@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The demo of ./run: two network namespaces joined by a wire, the server in one, a stock DHCP client
-# (busybox's udhcpc) in the other.
+# (busybox's udhcpc) in the other, and a callout in the server (sdk/examples/audit) that tells what
+# happens.
 #
 #   scripts/demo.sh HOOKLINE-BINARY [--once]
 #
@@ -18,7 +19,7 @@ client_ns=hl-demo-cli-$$
 config=examples/demo.toml
 dir=$(mktemp -d -t hookline-demo.XXXXXX)
 control=$dir/control.sock
-server_pid= client_pid= trace_pid=
+server_pid= client_pid= trace_pid= tail_pid=
 
 say() { printf '%s\n' "$*"; }
 step() { printf '\n%s\n' "$*"; }
@@ -55,6 +56,7 @@ cleanup() {
     echo "FAILED: the server did not stop when asked to, and was killed" >&2
     ((status == 0)) && status=1
   fi
+  stop "$tail_pid"
   ip netns del "$client_ns" 2>/dev/null
   ip netns del "$server_ns" 2>/dev/null
   rm -rf "$dir"
@@ -78,6 +80,7 @@ until_true() {
 events() { grep -c "^$1\$" "$dir/events" 2>/dev/null || true; }
 lists_released() { ask leases | grep -q released; }
 happened() { (($(events "$1") > $2)); }
+settle() { sleep 0.3; } # until what others write is written
 ask() { "$hookline" "$@" --control "$control"; }
 
 make_network() {
@@ -91,10 +94,29 @@ make_network() {
   ip -n "$client_ns" link set hl-cli up
 }
 
+build_callout() {
+  sdk/hookline-cc sdk/examples/audit/audit.c sdk/examples/audit/audit.def -DUNICODE -D_UNICODE \
+    -o "$dir/audit.so" --sdk-build build/sdk ||
+    give_up "the callout did not compile"
+  chmod 755 "$dir/audit.so"
+}
+
+# What the callout writes into the server's log, as it comes.
+show_callout() {
+  tail -n +1 -f "$dir/server.log" > >(
+    exec sed -un \
+      's/.* callout source=audit event=\([0-9]*\) text="\(.*\)"$/    audit, event \1: \2/p'
+  ) 2>/dev/null &
+  tail_pid=$!
+}
+
+audited() { grep -q "callout source=audit event=$1 " "$dir/server.log"; }
+
 start_server() {
   mkdir "$dir/state"
   chmod 755 "$dir"
-  ip netns exec "$server_ns" "$hookline" serve --config "$config" --state-dir "$dir/state" \
+  cp "$config" "$dir/demo.toml"
+  ip netns exec "$server_ns" "$hookline" serve --config "$dir/demo.toml" --state-dir "$dir/state" \
     --control "$control" >"$dir/server.log" 2>&1 &
   server_pid=$!
   until_true 20 "the server to answer" ask status
@@ -147,32 +169,48 @@ check_lease() {
 
 say "Making a private network: namespaces $server_ns and $client_ns, joined by a wire."
 make_network
-say "Starting the server there on $config."
+say "Compiling a callout as a Windows developer wrote it: sdk/examples/audit."
+build_callout
+say "Starting the server there on $config, with the callout in it."
 start_server
+show_callout
 
-step "A stock client (udhcpc) asks for an address, and gets a lease:"
+step "A stock client (udhcpc) asks for an address. What the callout sees of it, as it happens:"
 start_client
 until_true 20 "the client to get a lease" happened bound 0
+# 110: a new packet, 121: an address given, 112: a reply, 111: the packet's end.
+for event in 110 121 112 111; do
+  until_true 10 "the callout to log event $event" audited "$event"
+done
+settle
+step "The client got a lease:"
 check_lease
 
+step "It renews the lease:"
 kill -USR1 "$client_pid"
 until_true 20 "the client to renew its lease" happened renew 0
-step "It renewed the lease. The server says (hookline leases):"
+settle
+say "The server says (hookline leases):"
 ask leases | indent
 
+step "It gives the lease back:"
 released=$(events deconfig)
 kill -USR2 "$client_pid"
 until_true 20 "the client to give its lease back" happened deconfig "$released"
 until_true 10 "the server to see the release" lists_released
-step "It gave the lease back. The server remembers it for this client:"
+settle
+say "The server remembers it for this client:"
 ask leases | indent
 
+step "What the callout cost (hookline callouts):"
+ask callouts --format csv | cut -d, -f1,4-8 | indent
+
 step "What the server did, packet by packet (hookline trace any):"
-sleep 0.2 # until the trace is written
+settle
 grep -v following "$dir/trace" | indent
 
 if $once; then
-  step "OK: lease got, renewed and released; every configured option arrived."
+  step "OK: lease got, renewed and released; every option arrived; the callout saw it all."
   exit 0
 fi
 
@@ -182,6 +220,7 @@ The server goes on serving in its namespace until Ctrl-C. Look at it with
     $hookline status --control $control
     $hookline leases --control $control
     $hookline drops --control $control
+    $hookline callouts --control $control
     $hookline trace any --control $control
 and be a client of it with
     ip netns exec $client_ns udhcpc -f -i hl-cli -s /bin/true

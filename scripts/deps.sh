@@ -13,12 +13,13 @@ build=(
   libboost-json1.81-dev libfmt-dev libexpected-dev libtomlplusplus-dev libcli11-dev
   libmnl-dev libseccomp-dev libcap-ng-dev
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
-  scdoc iproute2 procps udhcpc
+  clang python3 scdoc iproute2 procps udhcpc
 )
 test=(
   "${build[@]}"
-  clang clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14
-  python3 isc-dhcp-client isc-dhcp-relay dhcpcd-base
+  g++-mingw-w64-x86-64-posix
+  clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14
+  isc-dhcp-client isc-dhcp-relay dhcpcd-base strace
 )
 
 missing() {

@@ -43,6 +43,10 @@ inline constexpr size_t kAddressesMax = size_t{1} << 26;
 inline constexpr size_t kScopeIdBytesMax = 64;
 // One configuration file: room for kReservationsMax reservations with a few options each.
 inline constexpr size_t kConfigBytesMax = size_t{256} << 20;
+// DLLs that chain among themselves: dlls, CalloutDlls.
+inline constexpr size_t kCalloutDllsMax = 64;
+// Values, and subkeys, of a registry export that callouts can read.
+inline constexpr size_t kRegistryValuesMax = 4096;
 // Errors, and warnings, that one reading of a configuration reports.
 inline constexpr size_t kProblemsMax = 1000;
 
@@ -54,6 +58,14 @@ inline constexpr size_t kRelayInfoBytesMax = 255;
 // Addresses that one relay or port may have in quarantine at once, so that a hostile client
 // behind it can't decline a scope empty.
 inline constexpr size_t kDeclinesPerSourceMax = 64;
+// Packets that wait until it is known whether an address is in use (conflict detection).
+inline constexpr size_t kParkedMax = 512;
+// Addresses that are asked about for one packet before its client is told nothing.
+inline constexpr size_t kProbesPerPacketMax = 3;
+// Answers, to probes or to nothing, that one turn looks at.
+inline constexpr size_t kProbeAnswersPerTurnMax = 256;
+// Links that a look-up by hardware address follows: leases of that address, and a few of others.
+inline constexpr size_t kHardwareLeasesMax = 4096;
 // Expired leases that one turn takes out, so that a mass expiry never stalls replies.
 inline constexpr size_t kExpiriesPerTurnMax = 256;
 // The longest finite lease (RFC 2131 section 3.3: all ones is infinite).
@@ -64,6 +76,31 @@ inline constexpr size_t kJournalSegmentBytes = size_t{16} << 20;
 inline constexpr size_t kJournalRecordBytesMax = 1024;
 // Leases that one turn hands to a snapshot in progress.
 inline constexpr size_t kSnapshotLeasesPerTurn = 512;
+// A step of the lease clock, and the sum of all of them, either way: 136 years, all that
+// LeaseSeconds holds. A journal that tells of more was not written by this program.
+inline constexpr int64_t kClockShiftSecondsMax = 0xFFFFFFFF;
+
+// --- callouts ------------------------------------------------------------------------------
+// Callouts that the server chains.
+inline constexpr size_t kCalloutHostsMax = 16;
+// Calls of hooks that one host is given at once: NewPkt or PktSend of a whole turn, or what was
+// queued until then.
+inline constexpr size_t kCalloutCallsMax = 2 * kTurnPacketsMax;
+
+// --- filter --------------------------------------------------------------------------------
+// Of all drivers and the configuration together.
+inline constexpr size_t kFilterSessionsMax = 256;
+inline constexpr size_t kFilterSubLayersMax = 256;
+inline constexpr size_t kFilterCalloutsMax = 1024;
+inline constexpr size_t kFiltersMax = 4096;
+inline constexpr size_t kFilterConditionsMax = 1024;  // of one filter
+inline constexpr size_t kFilterNameBytesMax = 128;    // of a display name, as reports show it
+// Senders whose rate one limiting rule remembers.
+inline constexpr size_t kRateBucketsMax = 16384;
+// [[filter.rule]] and [[filter.driver]] of a configuration, and a driver's parameters.
+inline constexpr size_t kFilterRulesMax = 1024;
+inline constexpr size_t kFilterDriversMax = 64;
+inline constexpr size_t kDriverParametersMax = 256;
 
 // --- operator ------------------------------------------------------------------------------
 inline constexpr size_t kControlClientsMax = 32;

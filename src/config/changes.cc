@@ -137,6 +137,8 @@ void compare_scopes(const Scope& before, const Scope& after, Lines& out) {
   out.compare(where + "superscope", before.superscope, after.superscope);
   out.compare(where + "relays", relays_text(before.relays), relays_text(after.relays));
   out.compare(where + "bootp", yes_no(before.bootp), yes_no(after.bootp));
+  out.compare(where + "conflict-detection", yes_no(before.conflict_detection),
+              yes_no(after.conflict_detection));
   compare_options(where, before.options, after.options, out);
   if (!same_boot(before.boot, after.boot)) out.add(where + "boot changed");
   compare_reservations(where, before, after, out);
@@ -173,7 +175,19 @@ std::vector<std::string> describe_changes(const Config& before, const Config& af
               duration_text(after.leases.offer_hold_s));
   out.compare("leases.decline-quarantine", duration_text(before.leases.decline_quarantine_s),
               duration_text(after.leases.decline_quarantine_s));
+  out.compare("leases.conflict-wait", fine_duration_text(before.leases.conflict_wait_ns),
+              fine_duration_text(after.leases.conflict_wait_ns));
+  out.compare("leases.conflict-attempts", std::to_string(before.leases.conflict_attempts),
+              std::to_string(after.leases.conflict_attempts));
   compare_options("global ", before.options, after.options, out);
+  if (before.callouts != after.callouts) {
+    out.add("callouts changed: 'hookline callouts reload' applies it");
+  }
+  if (before.filter.rules != after.filter.rules) out.add("filter rules changed");
+  if (before.filter.drivers != after.filter.drivers ||
+      before.filter.inline_completion != after.filter.inline_completion) {
+    out.add("filter drivers changed: a restart applies it");
+  }
   const ScopesById old_scopes = scopes_by_id(before);
   const ScopesById new_scopes = scopes_by_id(after);
   for (const Scope& scope : after.scopes) {

@@ -26,6 +26,7 @@ TEST(ChangesTest, NamesEveryKey) {
   const std::string after =
       "[server]\ninterfaces = [\"eth0\", \"eth1\"]\nauthoritative = false\nauthorized = false\n"
       "max-packet-age = \"0s\"\n[leases]\noffer-hold = \"2m\"\ndecline-quarantine = \"1d\"\n"
+      "conflict-detection = true\nconflict-wait = \"1s\"\nconflict-attempts = 2\n"
       "default-time = \"4h\"\nmin-time = \"1m\"\nmax-time = \"2d\"\nrenew-time = \"1h\"\n"
       "rebind-time = \"90%\"\n[options]\nntp-servers = \"10.0.0.1\"\n[[scope]]\nid = \"a\"\n"
       "subnet = \"10.0.0.0/23\"\nranges = [\"10.0.0.10-10.0.0.20\", \"10.0.1.1\"]\n"
@@ -44,6 +45,8 @@ TEST(ChangesTest, NamesEveryKey) {
                    "leases: rebind-time: 87.5% becomes 90%",
                    "leases.offer-hold: 1m becomes 2m",
                    "leases.decline-quarantine: 1h becomes 1d",
+                   "leases.conflict-wait: 500ms becomes 1s",
+                   "leases.conflict-attempts: 1 becomes 2",
                    "global options changed: ntp-servers",
                    "scope a: subnet: 10.0.0.0/24 becomes 10.0.0.0/23",
                    "scope a: ranges: nothing becomes 10.0.0.10-10.0.0.20, 10.0.1.1-10.0.1.1",
@@ -57,6 +60,7 @@ TEST(ChangesTest, NamesEveryKey) {
                    "scope a: superscope: nothing becomes s",
                    "scope a: relays: nothing becomes 192.0.2.1",
                    "scope a: bootp: false becomes true",
+                   "scope a: conflict-detection: false becomes true",
                    "scope a: options changed: ntp-servers, option-224",
                    "scope a: boot changed",
                    "scope a: reservations: 1 added, 0 removed, 0 changed"}));

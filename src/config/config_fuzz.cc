@@ -38,7 +38,12 @@ void check_scope(const Scope& scope, const Config& config) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const config::Loaded loaded = config::load_text(as_text({data, size}), "fuzz");
+  const config::Loaded loaded =
+      config::load_text(as_text({data, size}), "/fuzz",
+                        // Every file that the text names holds the text itself.
+                        [&](const std::string&) {
+                          return Result<std::string>(as_text({data, size}));
+                        });
   CHECK((loaded.config == nullptr) == !loaded.errors.empty(), "a configuration or errors");
   for (const config::Problem& problem : loaded.errors) {
     CHECK(!problem.text.empty() && config::format(problem).find('\n') == std::string::npos,

@@ -2,7 +2,9 @@
 #include <fmt/core.h>
 
 #include "base/limits.h"
+#include "config/callouts.h"
 #include "config/draft.h"
+#include "config/filter_config.h"
 #include "config/reader.h"
 
 namespace hookline::config {
@@ -225,6 +227,7 @@ ScopeDraft decode_scope(const toml::table& table, size_t& reservations_left, Pro
   }
   out.relays = reader.addresses("relays");
   if (const auto bootp = reader.boolean("bootp")) out.bootp = bootp->value;
+  if (const auto v = reader.boolean("conflict-detection")) out.conflict_detection = v->value;
   if (const toml::table* options = reader.table("options")) {
     out.options = read_options(*options, problems);
   }
@@ -255,9 +258,20 @@ Draft decode(const toml::table& file, Problems& problems, size_t reservations_ma
     draft.times = decode_times(leases, "default-time");
     if (const auto v = leases.duration("offer-hold")) draft.offer_hold_s = v->value;
     if (const auto v = leases.duration("decline-quarantine")) draft.decline_quarantine_s = v->value;
+    if (const auto v = leases.boolean("conflict-detection")) draft.conflict_detection = v->value;
+    if (const auto v = leases.fine_duration("conflict-wait")) draft.conflict_wait_ns = v->value;
+    if (const auto v = leases.integer("conflict-attempts")) {
+      draft.conflict_attempts = static_cast<uint32_t>(v->value);
+    }
   }
   if (const toml::table* options = reader.table("options")) {
     draft.options = read_options(*options, problems);
+  }
+  if (const toml::table* callouts = reader.table("callouts")) {
+    draft.callouts = decode_callouts(Reader(*callouts, Section::Callouts, problems), problems);
+  }
+  if (const toml::table* filter = reader.table("filter")) {
+    draft.filter = decode_filter(Reader(*filter, Section::Filter, problems), problems);
   }
   if (!reader.has("scope")) {
     problems.warning({}, "the file has no [[scope]]: no client will be served");

@@ -64,9 +64,18 @@ struct ScopeDraft {
   Placed<std::string> superscope;
   std::vector<Placed<Ipv4>> relays;
   bool bootp = false;
+  std::optional<bool> conflict_detection;
   OptionsDraft options;
   BootDraft boot;
   std::vector<ReservationDraft> reservations;
+};
+
+struct CalloutsDraft {
+  std::optional<Placed<bool>> enabled;
+  Position at;  // of [callouts]
+  bool names_given = false;
+  Placed<std::string> registry;  // as written; empty: none
+  CalloutConfig config;          // but for what the registry export says
 };
 
 struct Draft {
@@ -76,7 +85,12 @@ struct Draft {
   LeaseTimes resolved_times;  // set by check()
   uint32_t offer_hold_s = LeaseConfig{}.offer_hold_s;
   uint32_t decline_quarantine_s = LeaseConfig{}.decline_quarantine_s;
+  bool conflict_detection = false;  // of scopes that say nothing
+  uint32_t conflict_attempts = LeaseConfig{}.conflict_attempts;
+  int64_t conflict_wait_ns = LeaseConfig{}.conflict_wait_ns;
   OptionsDraft options;
+  std::optional<CalloutsDraft> callouts;
+  FilterConfig filter;
   std::vector<ScopeDraft> scopes;
 };
 

@@ -16,6 +16,14 @@ struct Unit {
 };
 
 constexpr Unit kUnits[] = {{'w', 7 * 86400}, {'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+struct FineUnit {
+  std::string_view name;
+  int64_t ns;
+};
+
+constexpr FineUnit kFineUnits[] = {
+    {"m", 60 * kNsPerSecond}, {"s", kNsPerSecond}, {"ms", 1'000'000}, {"us", 1000}};
+
 constexpr uint32_t kPpmPerPercent = 10'000;
 
 // Digits from the front of `text`, which loses them.
@@ -75,6 +83,24 @@ std::string duration_text(uint32_t seconds) {
     }
   }
   return out;
+}
+
+std::optional<int64_t> parse_fine_duration(std::string_view text) {
+  const auto number = take_number(text);
+  if (!number) return std::nullopt;
+  for (const FineUnit& unit : kFineUnits) {
+    if (unit.name != text) continue;
+    const int64_t ns = *number * unit.ns;
+    return ns <= 3600 * kNsPerSecond ? std::optional(ns) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::string fine_duration_text(int64_t ns) {
+  for (const FineUnit& unit : kFineUnits) {
+    if (ns != 0 && ns % unit.ns == 0) return fmt::format("{}{}", ns / unit.ns, unit.name);
+  }
+  return fmt::format("{}us", ns / 1000);
 }
 
 std::optional<LeasePoint> parse_lease_point(std::string_view text) {

@@ -4,10 +4,12 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "base/limits.h"
+#include "config/callouts.h"
 #include "config/draft.h"
 #include "config/nesting.h"
 #include "config/syntax.h"
@@ -40,9 +42,16 @@ Loaded only_error(std::string path, std::string text) {
   return out;
 }
 
+// Absolute, so that a path stays right wherever it is used.
+std::string folder_of(const std::string& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  return error ? std::string(".") : absolute.lexically_normal().parent_path().string();
+}
+
 }  // namespace
 
-Loaded load_text(std::string_view text, std::string path) {
+Loaded load_text(std::string_view text, std::string path, const ReadFile& read) {
   if (text.size() > kConfigBytesMax) {
     return only_error(std::move(path),
                       fmt::format("the file has more than {} bytes", kConfigBytesMax));
@@ -51,6 +60,10 @@ Loaded load_text(std::string_view text, std::string path) {
   Loaded out;
   if (const auto table = parse(text, path, problems)) {
     Draft draft = decode(*table, problems);
+    if (draft.callouts) {
+      finish_callouts(*draft.callouts, folder_of(path), read, problems);
+    }
+    draft.filter.dir = folder_of(path);
     check(draft, problems);
     if (!problems.any_error()) {
       Config config = resolve(std::move(draft));
@@ -62,10 +75,10 @@ Loaded load_text(std::string_view text, std::string path) {
   return out;
 }
 
-Loaded load_file(const std::string& path) {
+Result<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
-    return only_error(path, fmt::format("cannot be opened: {}", std::strerror(errno)));
+    return fail(ErrorKind::Missing, fmt::format("cannot be opened: {}", std::strerror(errno)));
   }
   std::string text;
   char block[65536];
@@ -75,8 +88,18 @@ Loaded load_file(const std::string& path) {
     if (!file) break;
   }
   // Opening a directory works; reading it is what fails.
-  if (file.bad()) return only_error(path, "cannot be read; is it a regular file?");
-  return load_text(text, path);
+  if (file.bad()) return fail(ErrorKind::Io, "cannot be read; is it a regular file?");
+  if (text.size() > kConfigBytesMax) {
+    return fail(ErrorKind::Invalid,
+                fmt::format("the file has more than {} bytes", kConfigBytesMax));
+  }
+  return text;
+}
+
+Loaded load_file(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text) return only_error(path, text.error().text);
+  return load_text(*text, path);
 }
 
 }  // namespace hookline::config

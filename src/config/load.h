@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "line/config.h"
 
 namespace hookline::config {
@@ -31,7 +33,13 @@ struct Loaded {
 // Every error of meaning is found in one go; a syntax error hides what comes after it. Refuses
 // files over kConfigBytesMax and reports no more than kProblemsMax errors.
 Loaded load_file(const std::string& path);
-Loaded load_text(std::string_view text, std::string path);
+
+// How a file that the configuration names is read: a registry export.
+using ReadFile = std::function<Result<std::string>(const std::string& path)>;
+// At most kConfigBytesMax bytes.
+Result<std::string> read_file(const std::string& path);
+// Relative paths in the text begin where `path` lies.
+Loaded load_text(std::string_view text, std::string path, const ReadFile& read = read_file);
 
 // "file:line:column: text", the form that editors can jump to.
 std::string format(const Problem& problem);

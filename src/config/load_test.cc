@@ -74,6 +74,28 @@ TEST(LoadTest, ServerKeys) {
   EXPECT_EQ(config->leases.decline_quarantine_s, 86400u);
 }
 
+TEST(LoadTest, ConflictDetectionIsInherited) {
+  const std::string scopes =
+      "[[scope]]\nid = \"a\"\nsubnet = \"10.0.0.0/24\"\n"
+      "[[scope]]\nid = \"b\"\nsubnet = \"10.0.1.0/24\"\nconflict-detection = true\n"
+      "[[scope]]\nid = \"c\"\nsubnet = \"10.0.2.0/24\"\nconflict-detection = false\n";
+  const auto off = config_of(kServer + scopes);
+  EXPECT_EQ(off->leases.conflict_wait_ns, 500'000'000);
+  EXPECT_EQ(off->leases.conflict_attempts, 1u);
+  EXPECT_FALSE(off->scopes[0].conflict_detection);
+  EXPECT_TRUE(off->scopes[1].conflict_detection);
+  EXPECT_FALSE(off->scopes[2].conflict_detection);
+  const auto on = config_of(kServer +
+                            "[leases]\nconflict-detection = true\nconflict-wait = \"250ms\"\n"
+                            "conflict-attempts = 3\n" +
+                            scopes);
+  EXPECT_EQ(on->leases.conflict_wait_ns, 250'000'000);
+  EXPECT_EQ(on->leases.conflict_attempts, 3u);
+  EXPECT_TRUE(on->scopes[0].conflict_detection);
+  EXPECT_TRUE(on->scopes[1].conflict_detection);
+  EXPECT_FALSE(on->scopes[2].conflict_detection);
+}
+
 void expect_office_reservation(const Scope& office) {
   ASSERT_EQ(office.reservations.size(), 1u);
   const Reservation& printer = office.reservations[0];

@@ -88,31 +88,20 @@ const Case kCases[] = {
                "subnet = \"10.0.0.0/24\"\n",
      {"error f:3:18: max-packet-age: expected 0s to 1h, found \"61m\""}},
     {"Later",
-     kServer + "conflict-detection = true\n"
-               "[[scope]]\n"
+     kServer + "[[scope]]\n"
                "id = \"a\"\n"
                "subnet = \"10.0.0.0/24\"\n"
-               "conflict-detection = true\n"
-               "[leases]\n"
-               "conflict-detection = true\n"
-               "[callouts]\n"
-               "dlls = [\"a.so\"]\n"
-               "[[filter.rule]]\n"
                "[leasequery]\n"
                "enabled = true\n",
-     {"error f:3:1: conflict-detection: not supported by this version",
-      "error f:7:1: conflict-detection: not supported by this version",
-      "error f:9:1: conflict-detection: not supported by this version",
-      "error f:10:2: callouts: not supported by this version",
-      "error f:12:3: filter: not supported by this version",
-      "error f:13:2: leasequery: not supported by this version"}},
+     {"error f:6:2: leasequery: not supported by this version"}},
     {"LaterTables",
      kScope + "[[callouts.dll]]\n"
               "path = \"a.so\"\n"
-              "[[filter.driver]]\n"
-              "path = \"a.so\"\n",
-     {"error f:6:3: callouts: not supported by this version",
-      "error f:8:3: filter: not supported by this version"}},
+              "budget = \"5ms\"\n"
+              "[callouts.dll.restart]\n"
+              "first = \"1s\"\n",
+     {"error f:8:1: budget: not supported by this version",
+      "error f:9:15: restart: not supported by this version"}},
     {"LeaseOrder",
      kServer + "[leases]\n"
                "default-time = \"2d\"\n"
@@ -151,6 +140,22 @@ const Case kCases[] = {
       "found the text \"101%\"",
       "error f:9:14: offer-hold: expected 1s to 1h, found \"2h\"",
       "error f:10:22: decline-quarantine: expected 1s to 52w, found \"53w\""}},
+    {"ConflictDetection",
+     kServer + "[leases]\n"
+               "conflict-detection = \"yes\"\n"
+               "conflict-wait = \"3s\"\n"
+               "conflict-attempts = 6\n"
+               "[[scope]]\n"
+               "id = \"a\"\n"
+               "subnet = \"10.0.0.0/24\"\n"
+               "conflict-wait = \"1s\"\n"
+               "ping-check = true\n",
+     {"error f:4:22: conflict-detection: expected true or false, such as true; found the text "
+      "\"yes\"",
+      "error f:5:17: conflict-wait: expected 10ms to 2s, found \"3s\"",
+      "error f:6:21: conflict-attempts: expected 1 to 5, found 6",
+      "error f:10:1: unknown key \"conflict-wait\" in [[scope]]; it belongs in [leases]",
+      "error f:11:1: unknown key \"ping-check\" in [[scope]]; here it is \"conflict-detection\""}},
 };
 
 class ProblemsServerTest : public testing::TestWithParam<Case> {};

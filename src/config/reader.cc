@@ -239,6 +239,26 @@ std::optional<Placed<uint32_t>> Reader::duration(std::string_view name) const {
   return Placed<uint32_t>{*seconds, text->at};
 }
 
+std::optional<Placed<int64_t>> Reader::fine_duration(std::string_view name) const {
+  const Found found = find(name, Type::FineDuration);
+  const auto text = string_of(found);
+  if (!text) return std::nullopt;
+  const auto ns = parse_fine_duration(text->value);
+  if (!ns) {
+    wrong(*found.key, *found.node);
+    return std::nullopt;
+  }
+  const auto min = static_cast<int64_t>(found.key->min);
+  const auto max = static_cast<int64_t>(found.key->max);
+  if (*ns < min || *ns > max) {
+    problems_.error(text->at,
+                    fmt::format("{}: expected {} to {}, found {}", name, fine_duration_text(min),
+                                fine_duration_text(max), quoted(text->value)));
+    return std::nullopt;
+  }
+  return Placed<int64_t>{*ns, text->at};
+}
+
 std::optional<Placed<LeasePoint>> Reader::lease_point(std::string_view name) const {
   const Found found = find(name, Type::LeasePoint);
   const auto text = string_of(found);
@@ -387,6 +407,38 @@ std::vector<Placed<uint16_t>> Reader::architectures(std::string_view name) const
                     fmt::format("{}: unknown architecture {}; {}", name, quoted(text->get()),
                                 near ? fmt::format("did you mean \"{}\"?", *near)
                                      : "expected a number or one of " + architecture_name_list()));
+  });
+  return out;
+}
+
+std::vector<std::pair<Placed<std::string>, Placed<std::string>>> Reader::files(
+    std::string_view name) const {
+  const Found found = find(name, Type::Files);
+  std::vector<std::pair<Placed<std::string>, Placed<std::string>>> out;
+  if (found.node == nullptr) return out;
+  const toml::table* table = found.node->as_table();
+  if (table == nullptr) {
+    wrong(*found.key, *found.node);
+    return out;
+  }
+  for (const auto& [key, node] : *table) {
+    Placed<std::string> from{std::string(key.str()), position_of(key)};
+    auto file = element_text(*found.key, node);
+    if (!file || !text_fits(*found.key, *file) || !text_fits(*found.key, from)) continue;
+    out.emplace_back(std::move(from), std::move(*file));
+  }
+  return out;
+}
+
+std::vector<Placed<std::string>> Reader::values(std::string_view name) const {
+  const Found found = find(name, Type::Values);
+  std::vector<Placed<std::string>> out;
+  each(found, [&](const toml::node& node) {
+    if (const auto* number = node.as_integer()) {
+      out.push_back({std::to_string(number->get()), position_of(node)});
+    } else if (const auto text = element_text(*found.key, node)) {
+      out.push_back(*text);
+    }
   });
   return out;
 }

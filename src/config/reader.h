@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/inet.h"
@@ -39,6 +40,8 @@ class Reader {
   std::optional<Placed<uint64_t>> integer(std::string_view name) const;
   std::optional<Placed<std::string>> text(std::string_view name) const;
   std::optional<Placed<uint32_t>> duration(std::string_view name) const;
+  // Nanoseconds.
+  std::optional<Placed<int64_t>> fine_duration(std::string_view name) const;
   std::optional<Placed<LeasePoint>> lease_point(std::string_view name) const;
   std::optional<Placed<Ipv4>> address(std::string_view name) const;
   std::optional<Placed<Prefix>> subnet(std::string_view name) const;
@@ -51,6 +54,13 @@ class Reader {
   std::vector<Placed<AddressRange>> ranges(std::string_view name) const;
   // Architecture numbers (option 93), a name may stand for several.
   std::vector<Placed<uint16_t>> architectures(std::string_view name) const;
+
+  // Names and what each stands for, in the order of the names.
+  std::vector<std::pair<Placed<std::string>, Placed<std::string>>> files(
+      std::string_view name) const;
+
+  // Integers as their digits.
+  std::vector<Placed<std::string>> values(std::string_view name) const;
 
   const toml::table* table(std::string_view name) const;
   std::vector<const toml::table*> tables(std::string_view name) const;

@@ -43,7 +43,7 @@ std::vector<T> values_of(const std::vector<Placed<T>>& placed) {
   return out;
 }
 
-Scope resolve_scope(ScopeDraft&& draft, const Config& config) {
+Scope resolve_scope(ScopeDraft&& draft, const Config& config, bool conflict_detection) {
   Scope out;
   out.id = draft.id.value;
   out.key = scope_key(out.id);
@@ -55,6 +55,7 @@ Scope resolve_scope(ScopeDraft&& draft, const Config& config) {
   out.superscope = draft.superscope.value;
   out.relays = values_of(draft.relays);
   out.bootp = draft.bootp;
+  out.conflict_detection = draft.conflict_detection.value_or(conflict_detection);
   out.options = draft.options.set.over(config.options);
   out.boot = resolve_boot(draft.boot, Boot{});
   out.reservations.reserve(draft.reservations.size());
@@ -85,10 +86,14 @@ Config resolve(Draft&& draft) {
   config.leases.times = draft.resolved_times;
   config.leases.offer_hold_s = draft.offer_hold_s;
   config.leases.decline_quarantine_s = draft.decline_quarantine_s;
+  config.leases.conflict_attempts = draft.conflict_attempts;
+  config.leases.conflict_wait_ns = draft.conflict_wait_ns;
   config.options = draft.options.set;
+  config.filter = std::move(draft.filter);
+  if (draft.callouts) config.callouts = std::move(draft.callouts->config);
   std::map<std::string, uint32_t, std::less<>> wires;
   for (ScopeDraft& scope_draft : draft.scopes) {
-    Scope scope = resolve_scope(std::move(scope_draft), config);
+    Scope scope = resolve_scope(std::move(scope_draft), config, draft.conflict_detection);
     scope.index = static_cast<uint32_t>(config.scopes.size());
     scope.wire = config.wire_count;
     if (!scope.superscope.empty()) {

@@ -20,8 +20,8 @@ constexpr Key kKeys[] = {
     {File, "leases", Table, 0, 0, "", "", "lease times of scopes that set none of their own"},
     {File, "options", Options, 0, 0, "", "", "options for every client"},
     {File, "scope", Tables, 0, 0, "", "", "a subnet, and what its clients get"},
-    {File, "callouts", Later},
-    {File, "filter", Later},
+    {File, "callouts", Table, 0, 0, "", "", "code of others on the packet path"},
+    {File, "filter", Table, 0, 0, "", "", "what passes in and out, and drivers that see it"},
     {File, "leasequery", Later},
 
     {Server, "interfaces", TextList, 1, 15, "must be set", R"(["eth0", "eth1"])",
@@ -37,7 +37,6 @@ constexpr Key kKeys[] = {
     {Server, "authorized", Boolean, 0, 0, "true", "false", "false drops every packet as UNAUTH"},
     {Server, "max-packet-age", Duration, 0, 3600, "5s", R"("2s")",
      "drop what waited longer than this; \"0s\" drops nothing for its age"},
-    {Server, "conflict-detection", Later},
 
     {Leases, "default-time", Duration, 1, kLeaseTimeInfinite, "8h", R"("8h")",
      "the lease of a client that asks for no time of its own"},
@@ -53,7 +52,12 @@ constexpr Key kKeys[] = {
      "how long an offered address is held for its client"},
     {Leases, "decline-quarantine", Duration, 1, 52 * kWeek, "1h", R"("1h")",
      "how long an address rests after a client found it in use"},
-    {Leases, "conflict-detection", Later},
+    {Leases, "conflict-detection", Boolean, 0, 0, "false", "true",
+     "ask the network whether an address is in use before a client gets it"},
+    {Leases, "conflict-wait", FineDuration, 10'000'000, 2'000'000'000, "500ms", R"("500ms")",
+     "how long to wait for an answer"},
+    {Leases, "conflict-attempts", Integer, 1, 5, "1", "2",
+     "how often to ask about an address, each time for conflict-wait"},
 
     {Scope, "id", Text, 1, kScopeIdBytesMax, "must be set", R"("office")",
      "the scope's name, for ever: its leases hang on it; letters, digits, \"-\", \"_\" and \".\""},
@@ -81,10 +85,11 @@ constexpr Key kKeys[] = {
      "relay addresses (giaddr or link selection) outside the subnet that mean this scope"},
     {Scope, "bootp", Boolean, 0, 0, "false", "true",
      "BOOTP clients are served from the ranges too; reservations serve them always"},
+    {Scope, "conflict-detection", Boolean, 0, 0, "conflict-detection of [leases]", "true",
+     "conflict-detection for this scope"},
     {Scope, "options", Options, 0, 0, "", "", "options of this scope, over the global ones"},
     {Scope, "boot", Table, 0, 0, "", "", "what network boot loaders are told"},
     {Scope, "reservation", Tables, 0, 0, "", "", "an address that is one client's own"},
-    {Scope, "conflict-detection", Later},
 
     {Boot, "next-server", Address, 0, 0, "none", R"("10.77.0.9")",
      "the boot server's address: siaddr"},
@@ -118,6 +123,79 @@ constexpr Key kKeys[] = {
      "the client's name: option 12"},
     {Reservation, "options", Options, 0, 0, "", "", "options of this client, over the scope's"},
     {Reservation, "boot", Table, 0, 0, "", "", "boot fields of this client, over the scope's"},
+
+    {Callouts, "enabled", Boolean, 0, 0, "true; with registry, its CalloutEnabled", "true",
+     "false loads no callout"},
+    {Callouts, "dlls", TextList, 1, kPathBytesMax, "none; with registry, its CalloutDlls",
+     R"(["audit.so", "C:\\Windows\\System32\\mac.dll"])",
+     "callouts that chain among themselves: the first that loads is told the others' names"},
+    {Callouts, "registry", Text, 1, kPathBytesMax, "none", R"("exported.reg")",
+     "a registry export of DHCPServer\\Parameters: which DLLs, and what callouts read of that key"},
+    {Callouts, "order", Text, 1, 16, "alphabetical", R"("listed")",
+     "in which order dlls and CalloutDlls are tried: \"alphabetical\" or \"listed\""},
+    {Callouts, "map", Files, 1, kPathBytesMax, "none",
+     R"({ "C:\\Windows\\System32\\mac.dll" = "mac.so" })",
+     "which file stands for a Windows path or a name"},
+    {Callouts, "warn-slower-than", FineDuration, 0, 60'000'000'000, "1ms", R"("500us")",
+     "a hook that takes longer is logged and counted; \"0s\" logs none"},
+    {Callouts, "dll", Tables, 0, 0, "", "",
+     "a callout that the server calls beside others, instead of dlls and registry"},
+
+    {CalloutDll, "path", Text, 1, kPathBytesMax, "must be set", R"("audit.so")",
+     "the callout's file, or a name that map has"},
+    {CalloutDll, "host", Text, 1, 16, "in-process", R"("in-process")",
+     "where it runs: \"in-process\" is in the server itself"},
+    {CalloutDll, "on-fault", Later},
+    {CalloutDll, "budget", Later},
+    {CalloutDll, "memory-max", Later},
+    {CalloutDll, "restart", Later},
+
+    {Filter, "completion", Text, 1, 16, "queued", R"("inline")",
+     "when a driver's injections complete: \"queued\" is later, \"inline\" inside the call, for "
+     "tests"},
+    {Filter, "rule", Tables, 0, 0, "", "", "what is let in and out without any driver"},
+    {Filter, "driver", Tables, 0, 0, "", "", "a packet callout driver to load"},
+
+    {Section::FilterRule, "layer", Text, 1, 32,
+     "inbound-transport; inbound-mac where when needs it", R"("inbound-mac")",
+     "where it stands: inbound- or outbound-, then mac, ip or transport; or datagram"},
+    {Section::FilterRule, "when", Table, 0, 0, "", "", "which datagrams it means; without it all"},
+    {Section::FilterRule, "action", Text, 1, 16, "must be set", R"("limit")",
+     "\"permit\", \"block\" or \"limit\": what is beyond the rate is blocked"},
+    {Section::FilterRule, "rate", Text, 1, 32, "must be set for limit", R"("10/s")",
+     "how many on average in a second (s), minute (m) or hour (h)"},
+    {Section::FilterRule, "burst", Integer, 1, 1'000'000, "the number of rate", "20",
+     "how many at once"},
+    {Section::FilterRule, "per", Text, 1, 16, "one rate for all", R"("mac")",
+     "a rate for each sender's \"mac\", each \"relay\" (giaddr) or each \"interface\""},
+    {Section::FilterRule, "weight", Integer, 0, 15, "0", "15",
+     "the heavier rule is asked first; of equals, the one whose when narrows more"},
+
+    {FilterWhen, "interface", Values, 1, 0, "any", R"("eth0")",
+     "the interface it comes or goes by"},
+    {FilterWhen, "remote-mac", Values, 1, 0, "any", R"("02:00:00:00:00:07")",
+     "the other side's hardware address, or its first octets"},
+    {FilterWhen, "local-mac", Values, 1, 0, "any", R"("ff:ff:ff:ff:ff:ff")",
+     "this side's hardware address, or its first octets"},
+    {FilterWhen, "ether-type", Values, 1, 0, "any", R"("0x0800")", "the EtherType behind any tag"},
+    {FilterWhen, "vlan", Values, 1, 0, "any", "42", "the VLAN id; 0 is untagged"},
+    {FilterWhen, "remote-address", Values, 1, 0, "any", R"("10.1.0.0/16")",
+     "the other side's address: one, a range or a subnet"},
+    {FilterWhen, "local-address", Values, 1, 0, "any", R"("255.255.255.255")",
+     "this side's address: one, a range or a subnet"},
+    {FilterWhen, "remote-port", Values, 1, 0, "any", "68", "the other side's UDP port, or a range"},
+    {FilterWhen, "local-port", Values, 1, 0, "any", R"("67-68")",
+     "this side's UDP port, or a range"},
+    {FilterWhen, "protocol", Values, 1, 0, "any", "17", "the IP protocol"},
+    {FilterWhen, "direction", Values, 1, 0, "any", R"("inbound")",
+     "\"inbound\" or \"outbound\", at the layer datagram"},
+
+    {Section::FilterDriver, "path", Text, 1, kPathBytesMax, "must be set", R"("delay.so")",
+     "the driver's file; a relative path begins where the configuration is"},
+    {Section::FilterDriver, "required", Boolean, 0, 0, "true", "false",
+     "false: the server starts without it when it does not load"},
+    {Section::FilterDriver, "parameters", Table, 0, 0, "", "",
+     "its Parameters key: texts and numbers by name"},
 };
 
 struct Synonym {
@@ -136,6 +214,9 @@ constexpr Synonym kSynonyms[] = {
     {Leases, "min-lease-time", "min-time"},
     {Leases, "renew-timer", "renew-time"},
     {Leases, "rebind-timer", "rebind-time"},
+    {Leases, "ping-check", "conflict-detection"},
+    {Leases, "ping-timeout", "conflict-wait"},
+    {Scope, "ping-check", "conflict-detection"},
     {Scope, "default-time", "lease-time"},
     {Scope, "default-lease-time", "lease-time"},
     {Scope, "valid-lifetime", "lease-time"},
@@ -154,6 +235,19 @@ constexpr Synonym kSynonyms[] = {
     {Boot, "siaddr", "next-server"},
     {Boot, "sname", "server-name"},
     {BootMatch, "arch", "architecture"},
+    {Callouts, "dll-list", "dlls"},
+    {Callouts, "CalloutDlls", "dlls"},
+    {Callouts, "CalloutEnabled", "enabled"},
+    {CalloutDll, "file", "path"},
+    {Section::FilterRule, "match", "when"},
+    {Section::FilterRule, "priority", "weight"},
+    {FilterWhen, "mac", "remote-mac"},
+    {FilterWhen, "source-mac", "remote-mac"},
+    {FilterWhen, "address", "remote-address"},
+    {FilterWhen, "source", "remote-address"},
+    {FilterWhen, "port", "remote-port"},
+    {Section::FilterDriver, "file", "path"},
+    {CalloutDll, "name", "path"},
     {Reservation, "mac", "hw-address"},
     {Reservation, "hardware", "hw-address"},
     {Reservation, "ip", "address"},
@@ -211,6 +305,18 @@ std::string_view section_name(Section section) {
       return "[[scope.boot.match]]";
     case Reservation:
       return "[[scope.reservation]]";
+    case Callouts:
+      return "[callouts]";
+    case CalloutDll:
+      return "[[callouts.dll]]";
+    case Filter:
+      return "[filter]";
+    case Section::FilterRule:
+      return "[[filter.rule]]";
+    case FilterWhen:
+      return "[filter.rule.when]";
+    case Section::FilterDriver:
+      return "[[filter.driver]]";
   }
   return "";
 }
@@ -243,6 +349,24 @@ std::string path_of(const Key& key) {
     case Reservation:
       path = "scope.reservation.";
       break;
+    case Callouts:
+      path = "callouts.";
+      break;
+    case CalloutDll:
+      path = "callouts.dll.";
+      break;
+    case Filter:
+      path = "filter.";
+      break;
+    case Section::FilterRule:
+      path = "filter.rule.";
+      break;
+    case FilterWhen:
+      path = "filter.rule.when.";
+      break;
+    case Section::FilterDriver:
+      path = "filter.driver.";
+      break;
   }
   return path += key.name;
 }
@@ -258,6 +382,8 @@ std::string_view type_name(Type type) {
     case TextList:
       return "a list of texts";
     case Duration:
+      return "a duration";
+    case FineDuration:
       return "a duration";
     case Type::LeasePoint:
       return "a duration or a share of the lease";
@@ -275,6 +401,10 @@ std::string_view type_name(Type type) {
       return "octets in hex";
     case Architectures:
       return "architectures by name or number";
+    case Files:
+      return "a table of names and files";
+    case Values:
+      return "a text or a number, or a list of them";
     case Table:
       return "a table";
     case Tables:

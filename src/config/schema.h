@@ -13,13 +13,19 @@ namespace hookline::config {
 // The tables of the file. One kind may stand at several places (a scope's and a reservation's
 // boot).
 enum class Section : uint8_t {
-  File,         // the top of the file
-  Server,       // [server]
-  Leases,       // [leases]
-  Scope,        // [[scope]]
-  Boot,         // [scope.boot], [scope.reservation.boot]
-  BootMatch,    // [[scope.boot.match]]
-  Reservation,  // [[scope.reservation]]
+  File,          // the top of the file
+  Server,        // [server]
+  Leases,        // [leases]
+  Scope,         // [[scope]]
+  Boot,          // [scope.boot], [scope.reservation.boot]
+  BootMatch,     // [[scope.boot.match]]
+  Reservation,   // [[scope.reservation]]
+  Callouts,      // [callouts]
+  CalloutDll,    // [[callouts.dll]]
+  Filter,        // [filter]
+  FilterRule,    // [[filter.rule]]
+  FilterWhen,    // [filter.rule.when]
+  FilterDriver,  // [[filter.driver]]
 };
 
 enum class Type : uint8_t {
@@ -28,7 +34,8 @@ enum class Type : uint8_t {
   Text,
   TextList,
   Duration,
-  LeasePoint,  // a duration or a share of the lease
+  FineDuration,  // with milliseconds and microseconds
+  LeasePoint,    // a duration or a share of the lease
   Address,
   AddressList,
   Subnet,
@@ -36,6 +43,8 @@ enum class Type : uint8_t {
   HexOrText,  // "hex:…" or the bytes of the text
   Hex,        // octets, as in a hardware address
   Architectures,
+  Files,   // a table from names to files
+  Values,  // texts and integers
   Table,
   Tables,   // [[…]]
   Options,  // a table of options by name: wire/option_table.h knows them
@@ -46,8 +55,8 @@ struct Key {
   Section section;
   std::string_view name;
   Type type;
-  // Seconds of a Duration, the value of an Integer, bytes of a text; 0 and 0: no bounds. A list
-  // with a `min` must not be empty.
+  // Seconds of a Duration, nanoseconds of a FineDuration, the value of an Integer, bytes of a text;
+  // 0 and 0: no bounds. A list with a `min` must not be empty.
   uint64_t min = 0;
   uint64_t max = 0;
   std::string_view fallback = {};  // what holds when the key is absent, for the reader of the docs

@@ -44,6 +44,11 @@ class FakeService final : public Service {
     if (auto done = change("reload"); !done) return tl::unexpected(done.error());
     return std::string("2 scopes added");
   }
+  Result<std::vector<CalloutRow>> callouts() override { return callouts_; }
+  Result<std::string> reload_callouts() override {
+    if (auto done = change("reload_callouts"); !done) return tl::unexpected(done.error());
+    return std::string("loaded: audit.so");
+  }
   Result<void> resume_journal() override { return change("resume_journal"); }
   Result<uint64_t> trace_open(std::string_view client) override {
     if (client == "nobody") return fail(ErrorKind::Invalid, "'nobody' is no client");
@@ -80,6 +85,7 @@ class FakeService final : public Service {
   Status status_;
   std::vector<ScopeRow> scopes_;
   std::vector<LeaseRow> leases_;
+  std::vector<CalloutRow> callouts_;
   std::deque<std::string> trace_lines;
   std::vector<std::string> asked;
   std::set<uint64_t> open_traces;

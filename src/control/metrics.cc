@@ -85,6 +85,9 @@ void lease_events(Exposition& out, const Counters& c) {
   out.counter("hookline_leases_released_total", "Bindings given back.", c.leases_released);
   out.counter("hookline_leases_declined_total", "Addresses put into quarantine.",
               c.leases_declined);
+  out.counter("hookline_leases_conflicted_total",
+              "Addresses that a probe found in use, put into quarantine, too.",
+              c.leases_conflicted);
   out.counter("hookline_leases_expired_total", "Bindings that ran out.", c.leases_expired);
   out.counter("hookline_commits_total", "Syncs of the lease journal that carried records.",
               c.commits);
@@ -126,16 +129,53 @@ void state(Exposition& out, const Status& s) {
 }
 
 void scope_addresses(Exposition& out, const std::vector<ScopeRow>& scopes) {
-  out.family("hookline_scope_addresses", "gauge",
-             "Addresses of a scope; 'total' holds all others, 'reserved' overlaps them.");
+  out.family(
+      "hookline_scope_addresses", "gauge",
+      "Addresses of a scope; 'released' and 'expired' are free, 'outside' is not in 'total'.");
   for (const ScopeRow& row : scopes) {
     const std::pair<std::string_view, uint64_t> values[] = {
         {"total", row.total},       {"active", row.active},     {"offered", row.offered},
-        {"declined", row.declined}, {"reserved", row.reserved}, {"free", row.free}};
+        {"declined", row.declined}, {"reserved", row.reserved}, {"free", row.free},
+        {"released", row.released}, {"expired", row.expired},   {"outside", row.outside}};
     for (const auto& [name, value] : values) {
       out.sample(value, {{"scope", row.id}, {"state", name}});
     }
   }
+}
+
+using CalloutNumber = uint64_t CalloutRow::*;
+
+void callout_counter(Exposition& out, const std::vector<CalloutRow>& rows, std::string_view name,
+                     std::string_view help, CalloutNumber number) {
+  out.family(name, "counter", help);
+  for (const CalloutRow& row : rows) {
+    out.sample(row.*number, {{"callout", printable(as_bytes(row.callout))}, {"hook", row.hook}});
+  }
+}
+
+void callouts(Exposition& out, const Status& status, const std::vector<CalloutRow>& rows) {
+  out.gauge("hookline_callouts_loaded", "Callouts that are loaded.", status.callouts.size());
+  out.gauge("hookline_callouts_missing", "Configured callouts that could not be loaded.",
+            status.callouts_missing.size());
+  if (rows.empty()) return;
+  callout_counter(out, rows, "hookline_callout_calls_total", "Calls of a callout's hook.",
+                  &CalloutRow::calls);
+  out.family("hookline_callout_seconds_total", "counter", "Time spent in a callout's hook.");
+  for (const CalloutRow& row : rows) {
+    out.sample(seconds(row.total_ns),
+               {{"callout", printable(as_bytes(row.callout))}, {"hook", row.hook}});
+  }
+  callout_counter(out, rows, "hookline_callout_slow_total", "Calls slower than warn-slower-than.",
+                  &CalloutRow::slow);
+  callout_counter(out, rows, "hookline_callout_refused_total", "Packets that a callout refused.",
+                  &CalloutRow::refused);
+  callout_counter(out, rows, "hookline_callout_suppressed_total",
+                  "Replies that a callout suppressed.", &CalloutRow::suppressed);
+  callout_counter(out, rows, "hookline_callout_breaches_total",
+                  "Nonsense sizes and pointers, and writes outside, by a callout.",
+                  &CalloutRow::breaches);
+  callout_counter(out, rows, "hookline_callout_faults_total",
+                  "Exceptions that left a callout's hook.", &CalloutRow::faults);
 }
 
 }  // namespace
@@ -154,12 +194,14 @@ std::string escape_label(std::string_view value) {
 }
 
 std::string metrics_text(const Counters& counters, const Status& status,
-                         const std::vector<ScopeRow>& scopes) {
+                         const std::vector<ScopeRow>& scopes,
+                         const std::vector<CalloutRow>& callout_rows) {
   Exposition out;
   packets(out, counters);
   lease_events(out, counters);
   state(out, status);
   scope_addresses(out, scopes);
+  callouts(out, status, callout_rows);
   return out.take();
 }
 

@@ -135,6 +135,7 @@ TEST(Metrics, every_line_is_valid_and_the_values_are_right) {
   EXPECT_EQ(s.at("hookline_config_loaded_timestamp_seconds"), 1'000'000'000);
   EXPECT_EQ(s.at("hookline_build_info{version=\"0.1.0\"}"), 1);
   EXPECT_EQ(s.at("hookline_scope_addresses{scope=\"a\\\"b\\\\c\\nd\",state=\"free\"}"), 3);
+  EXPECT_EQ(s.at("hookline_scope_addresses{scope=\"a\\\"b\\\\c\\nd\",state=\"outside\"}"), 0);
   EXPECT_EQ(s.at("hookline_state{state=\"serving\"}"), 1);
   EXPECT_EQ(s.at("hookline_state{state=\"paused\"}"), 0);
 }
@@ -157,6 +158,30 @@ TEST(Metrics, golden) {
                       "# TYPE hookline_build_info gauge\n"
                       "hookline_build_info{version=\"0.1.0\"} 1\n"),
             std::string::npos);
+}
+
+TEST(Metrics, callouts) {
+  Counters counters;
+  Status status;
+  status.callouts = {"a.so"};
+  status.callouts_missing = {"b.so: no"};
+  CalloutRow row;
+  row.callout = "C:\\a.dll";
+  row.hook = "DhcpNewPktHook";
+  row.calls = 5;
+  row.total_ns = 2'000'000'000;
+  row.faults = 1;
+  Reader reader(metrics_text(counters, status, {}, {row}));
+  EXPECT_EQ(reader.samples.at("hookline_callouts_loaded"), 1);
+  EXPECT_EQ(reader.samples.at("hookline_callouts_missing"), 1);
+  bool seen = false;
+  for (const auto& [name, value] : reader.samples) {
+    if (!name.starts_with("hookline_callout_calls_total{")) continue;
+    seen = true;
+    EXPECT_EQ(value, 5);
+    EXPECT_NE(name.find("DhcpNewPktHook"), std::string::npos);
+  }
+  EXPECT_TRUE(seen);
 }
 
 TEST(Metrics, a_fresh_server_without_scopes_is_valid_too) {

@@ -76,6 +76,12 @@ json::array interfaces_json(const Status& status) {
   return rows;
 }
 
+json::array texts_json(const std::vector<std::string>& texts) {
+  json::array out;
+  for (const std::string& text : texts) out.emplace_back(printable(as_bytes(text)));
+  return out;
+}
+
 json::object counters_json(const Counters& counters) {
   uint64_t dropped = 0;
   for (const Counter& drop : counters.drops) dropped += drop.value();
@@ -90,6 +96,7 @@ json::object counters_json(const Counters& counters) {
           {"leases_renewed", counters.leases_renewed.value()},
           {"leases_released", counters.leases_released.value()},
           {"leases_declined", counters.leases_declined.value()},
+          {"leases_conflicted", counters.leases_conflicted.value()},
           {"leases_expired", counters.leases_expired.value()},
           {"commits", counters.commits.value()},
           {"records_committed", counters.records_committed.value()},
@@ -230,29 +237,32 @@ json::value to_json(const Status& status, const Counters& counters) {
     leases[lease_state_name(static_cast<LeaseState>(i))] = status.leases[i];
   }
   const JournalStatus& journal = status.journal;
-  return json::object{{"version", status.version},
-                      {"pid", status.pid},
-                      {"now", time_text(status.now_s)},
-                      {"started", time_text(status.started_s)},
-                      {"uptime_s", status.uptime_s},
-                      {"state", serving_state_name(status.state)},
-                      {"why", text_or_null(printable(as_bytes(status.why)))},
-                      {"interfaces", interfaces_json(status)},
-                      {"scopes", status.scopes},
-                      {"leases", std::move(leases)},
-                      {"offers", status.offers},
-                      {"packets_in_flight", status.packets_in_flight},
-                      {"journal",
-                       {{"directory", printable(as_bytes(journal.directory))},
-                        {"bytes", journal.bytes},
-                        {"segments", journal.segments},
-                        {"sequence", journal.sequence},
-                        {"last_snapshot", time_text(journal.last_snapshot_s)},
-                        {"failed", text_or_null(printable(as_bytes(journal.failed)))}}},
-                      {"config",
-                       {{"path", printable(as_bytes(status.config_path))},
-                        {"loaded", time_text(status.config_loaded_s)}}},
-                      {"counters", counters_json(counters)}};
+  return json::object{
+      {"version", status.version},
+      {"pid", status.pid},
+      {"now", time_text(status.now_s)},
+      {"started", time_text(status.started_s)},
+      {"uptime_s", status.uptime_s},
+      {"state", serving_state_name(status.state)},
+      {"why", text_or_null(printable(as_bytes(status.why)))},
+      {"interfaces", interfaces_json(status)},
+      {"scopes", status.scopes},
+      {"leases", std::move(leases)},
+      {"offers", status.offers},
+      {"packets_in_flight", status.packets_in_flight},
+      {"journal",
+       {{"directory", printable(as_bytes(journal.directory))},
+        {"bytes", journal.bytes},
+        {"segments", journal.segments},
+        {"sequence", journal.sequence},
+        {"last_snapshot", time_text(journal.last_snapshot_s)},
+        {"failed", text_or_null(printable(as_bytes(journal.failed)))}}},
+      {"config",
+       {{"path", printable(as_bytes(status.config_path))},
+        {"loaded", time_text(status.config_loaded_s)}}},
+      {"callouts",
+       {{"loaded", texts_json(status.callouts)}, {"missing", texts_json(status.callouts_missing)}}},
+      {"counters", counters_json(counters)}};
 }
 
 json::value to_json(const LeaseRow& row) {
@@ -281,7 +291,30 @@ json::value to_json(const ScopeRow& row) {
                       {"declined", row.declined},
                       {"reserved", row.reserved},
                       {"free", row.free},
+                      {"released", row.released},
+                      {"expired", row.expired},
+                      {"outside", row.outside},
                       {"used_percent", std::round(row.used_percent() * 10) / 10}};
+}
+
+json::value to_json(const CalloutRow& row) {
+  // To a tenth of a microsecond: finer than the clock is exact.
+  const auto us = [](uint64_t ns) { return std::round(static_cast<double>(ns) / 100) / 10; };
+  return json::object{{"callout", printable(as_bytes(row.callout))},
+                      {"path", printable(as_bytes(row.path))},
+                      {"host", row.host},
+                      {"version", row.version},
+                      {"hook", row.hook},
+                      {"calls", row.calls},
+                      {"total_us", us(row.total_ns)},
+                      {"p50_us", us(row.p50_ns)},
+                      {"p99_us", us(row.p99_ns)},
+                      {"max_us", us(row.max_ns)},
+                      {"slow", row.slow},
+                      {"refused", row.refused},
+                      {"suppressed", row.suppressed},
+                      {"breaches", row.breaches},
+                      {"faults", row.faults}};
 }
 
 json::value drops_json(const Counters& counters) {

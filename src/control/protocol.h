@@ -49,6 +49,7 @@ Result<void> check_members(const boost::json::object& args,
 boost::json::value to_json(const Status& status, const Counters& counters);
 boost::json::value to_json(const LeaseRow& row);
 boost::json::value to_json(const ScopeRow& row);
+boost::json::value to_json(const CalloutRow& row);
 boost::json::value drops_json(const Counters& counters);
 
 }  // namespace hookline::control

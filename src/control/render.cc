@@ -28,7 +28,7 @@ constexpr std::array<Column, 12> kLeaseColumns = {{{"ADDRESS", "address", false,
                                                    {"", "remote_id"},
                                                    {"", "bootp"}}};
 
-constexpr std::array<Column, 10> kScopeColumns = {{{"SCOPE", "id", false, 12},
+constexpr std::array<Column, 13> kScopeColumns = {{{"SCOPE", "id", false, 12},
                                                    {"SUBNET", "subnet", false, 18},
                                                    {"SUPERSCOPE", "superscope", false, 10},
                                                    {"TOTAL", "total", true, 8},
@@ -37,7 +37,26 @@ constexpr std::array<Column, 10> kScopeColumns = {{{"SCOPE", "id", false, 12},
                                                    {"DECLINED", "declined", true, 8},
                                                    {"RESERVED", "reserved", true, 8},
                                                    {"FREE", "free", true, 8},
-                                                   {"USED%", "used_percent", true, 6}}};
+                                                   {"OUTSIDE", "outside", true, 8},
+                                                   {"USED%", "used_percent", true, 6},
+                                                   {"", "released"},
+                                                   {"", "expired"}}};
+
+constexpr std::array<Column, 15> kCalloutColumns = {{{"CALLOUT", "callout", false, 12},
+                                                     {"HOST", "host", false, 10},
+                                                     {"VERSION", "version", true, 7},
+                                                     {"HOOK", "hook", false, 21},
+                                                     {"CALLS", "calls", true, 8},
+                                                     {"P50(us)", "p50_us", true, 7},
+                                                     {"P99(us)", "p99_us", true, 7},
+                                                     {"MAX(us)", "max_us", true, 7},
+                                                     {"SLOW", "slow", true, 5},
+                                                     {"REFUSED", "refused", true, 7},
+                                                     {"SUPPRESSED", "suppressed", true, 10},
+                                                     {"BREACHES", "breaches", true, 8},
+                                                     {"FAULTS", "faults", true, 6},
+                                                     {"PATH", "path", false, 0},
+                                                     {"", "total_us", true}}};
 
 constexpr std::array<Column, 3> kDropColumns = {
     {{"COUNT", "count", true, 10}, {"REASON", "reason", false, 22}, {"WHAT", "text", false, 0}}};
@@ -97,6 +116,23 @@ std::string interfaces_text(const json::value& status) {
     }
   }
   return text.empty() ? "none" : text;
+}
+
+std::string list_text(const json::value* list) {
+  std::string text;
+  if (list == nullptr || !list->is_array()) return text;
+  for (const json::value& item : list->get_array()) {
+    text += (text.empty() ? "" : ", ") + text_of(&item);
+  }
+  return text;
+}
+
+std::string callouts_text(const json::value& status) {
+  const std::string loaded = list_text(find(status, "callouts.loaded"));
+  const std::string missing = list_text(find(status, "callouts.missing"));
+  std::string text = loaded.empty() ? "none" : loaded;
+  if (!missing.empty()) text += "; NOT LOADED: " + missing;
+  return text;
 }
 
 std::string state_text(const json::value& status) {
@@ -165,6 +201,7 @@ std::optional<Format> parse_format(std::string_view text) {
 std::span<const Column> lease_columns() { return kLeaseColumns; }
 std::span<const Column> scope_columns() { return kScopeColumns; }
 std::span<const Column> drop_columns() { return kDropColumns; }
+std::span<const Column> callout_columns() { return kCalloutColumns; }
 
 RowWriter::RowWriter(Format format, std::span<const Column> columns, std::string_view nothing,
                      Sink sink)
@@ -257,6 +294,7 @@ std::string status_table(const json::object& object) {
       {"sent", counts_text(find(status, "counters.sent"))},
       {"dropped", text_at(status, "counters.dropped") + " ('hookline drops' says why)"},
       {"in flight", text_at(status, "packets_in_flight")},
+      {"callouts", callouts_text(status)},
       {"journal", journal_text(status)},
   };
   std::string text;

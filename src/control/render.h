@@ -25,6 +25,7 @@ struct Column {
 std::span<const Column> lease_columns();
 std::span<const Column> scope_columns();
 std::span<const Column> drop_columns();
+std::span<const Column> callout_columns();
 
 class RowWriter {
  public:

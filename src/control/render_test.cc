@@ -92,12 +92,35 @@ TEST(Render, leases_golden) {
 }
 
 TEST(Render, scopes_golden) {
-  ScopeRow row{"office", *Prefix::parse("10.77.0.0/24"), "", 101, 50, 2, 1, 3, 48};
+  ScopeRow row{"office", *Prefix::parse("10.77.0.0/24"), "", 101, 50, 2, 1, 3, 48, 7, 8, 9};
   EXPECT_EQ(rendered(Format::Table, scope_columns(), {{to_json(row)}}),
             "SCOPE         SUBNET              SUPERSCOPE     TOTAL    ACTIVE   OFFERED  DECLINED  "
-            "RESERVED      FREE   USED%\n"
+            "RESERVED      FREE   OUTSIDE   USED%\n"
             "office        10.77.0.0/24        -                101        50         2         1  "
-            "       3        48    52.5\n");
+            "       3        48         9    52.5\n");
+  EXPECT_EQ(rendered(Format::Csv, scope_columns(), {{to_json(row)}}),
+            "id,subnet,superscope,total,active,offered,declined,reserved,free,outside,used_percent,"
+            "released,expired\n"
+            "office,10.77.0.0/24,,101,50,2,1,3,48,9,52.5,7,8\n");
+}
+
+TEST(Render, callouts) {
+  CalloutRow row;
+  row.callout = "a\x1b";
+  row.path = "/a.so";
+  row.host = "in-process";
+  row.hook = "DhcpNewPktHook";
+  row.calls = 12;
+  row.total_ns = 99;
+  row.p50_ns = 1049;
+  row.refused = 3;
+  EXPECT_EQ(rendered(Format::Csv, callout_columns(), {{to_json(row)}}),
+            "callout,host,version,hook,calls,p50_us,p99_us,max_us,slow,refused,suppressed,breaches,"
+            "faults,path,total_us\n"
+            "a\\x1b,in-process,0,DhcpNewPktHook,12,1.0,0.0,0.0,0,3,0,0,0,/a.so,0.1\n");
+  const std::string table = rendered(Format::Table, callout_columns(), {{to_json(row)}});
+  EXPECT_NE(table.find("REFUSED"), std::string::npos);
+  EXPECT_EQ(table.find("total_us"), std::string::npos);
 }
 
 Status sample_status() {
@@ -134,12 +157,17 @@ TEST(Render, status_golden) {
             "sent        offer 3\n"
             "dropped     1 ('hookline drops' says why)\n"
             "in flight   0\n"
+            "callouts    none\n"
             "journal     3.0 MiB in 2 segments, record 99, last snapshot never\n");
   status.state = ServingState::NotGranting;
   status.why = "the disk is full";
   status.journal.failed = "no space\nleft";
+  status.callouts = {"audit.so", "b.so"};
+  status.callouts_missing = {"mac.so: not there"};
   const std::string bad = status_table(to_json(status, counters).get_object());
   EXPECT_NE(bad.find("state       not-granting: the disk is full\n"), std::string::npos);
+  EXPECT_NE(bad.find("callouts    audit.so, b.so; NOT LOADED: mac.so: not there\n"),
+            std::string::npos);
   EXPECT_NE(bad.find("journal     FAILED: no space\\x0aleft\n"), std::string::npos);
 }
 

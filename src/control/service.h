@@ -62,6 +62,25 @@ struct Status {
   JournalStatus journal;
   std::string config_path;
   int64_t config_loaded_s = 0;
+  std::vector<std::string> callouts;          // that are loaded, in order
+  std::vector<std::string> callouts_missing;  // that could not be loaded: "name: why"
+};
+
+// What one hook of a loaded callout has done; a callout without hooks has one row, for "none".
+struct CalloutRow {
+  std::string callout;   // its name, as configured
+  std::string path;      // its file
+  std::string host;      // where it runs: "in-process"
+  uint32_t version = 0;  // CalloutVersion that its entry point accepted
+  std::string hook;      // "DhcpNewPktHook"
+  uint64_t calls = 0;
+  uint64_t total_ns = 0;
+  uint64_t p50_ns = 0, p99_ns = 0, max_ns = 0;
+  uint64_t slow = 0;        // slower than warn-slower-than
+  uint64_t refused = 0;     // packets; of DhcpNewPktHook
+  uint64_t suppressed = 0;  // replies; of DhcpPktSendHook
+  uint64_t breaches = 0;    // of the contract: nonsense sizes, pointers, writes outside
+  uint64_t faults = 0;      // exceptions that left the hook
 };
 
 struct LeaseRow {
@@ -105,8 +124,11 @@ struct ScopeRow {
   uint64_t active = 0;
   uint64_t offered = 0;
   uint64_t declined = 0;  // in quarantine
-  uint64_t reserved = 0;  // reservations, bound or not
+  uint64_t reserved = 0;  // reserved, and nobody has them
   uint64_t free = 0;      // could be given to a new client now
+  uint64_t released = 0;  // of the free ones, remembered for the client that gave them back
+  uint64_t expired = 0;   // of the free ones, remembered for the client whose lease ran out
+  uint64_t outside = 0;   // active or in quarantine, but no longer in `total`: ranges have changed
 
   double used_percent() const {
     return total == 0 ? 0
@@ -138,6 +160,11 @@ class Service {
   // Reads the file again. The text says what changed; the error has every problem, a line each, and
   // the old configuration stays.
   virtual Result<std::string> reload() = 0;
+  // Of the callouts that are loaded, in order.
+  virtual Result<std::vector<CalloutRow>> callouts() = 0;
+  // Stops and unloads the callouts and loads what the configuration in force names, between two
+  // packets. The text says what is loaded now; a callout that can't be is no error.
+  virtual Result<std::string> reload_callouts() = 0;
   // Tries again to grant after the disk was full. Fails while it still is, or when the fault is
   // final.
   virtual Result<void> resume_journal() = 0;

@@ -172,6 +172,18 @@ TEST(Session, calls_that_change_something) {
                                       "release 10.0.0.9", "delete 10.0.0.9"}));
 }
 
+TEST(Session, callouts_and_their_reload) {
+  Bench bench;
+  bench.service.callouts_.push_back({});
+  bench.service.callouts_[0].callout = "audit.so";
+  const auto rows = one(bench.say("{\"v\":1,\"id\":1,\"call\":\"callouts\"}\n"));
+  ASSERT_EQ(rows.at("result").as_array().size(), 1u);
+  EXPECT_EQ(rows.at("result").at(0).at("callout").as_string(), "audit.so");
+  const auto done = one(bench.say("{\"v\":1,\"id\":2,\"call\":\"reload-callouts\"}\n"));
+  EXPECT_EQ(done.at("result").as_string(), "loaded: audit.so");
+  EXPECT_EQ(bench.service.asked, std::vector<std::string>{"reload_callouts"});
+}
+
 TEST(Session, continue_also_tries_a_failed_journal_again) {
   Bench bench;
   bench.service.status_.journal.failed = "the disk is full";

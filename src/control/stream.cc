@@ -34,11 +34,14 @@ class Answer final : public Stream {
 // Rows that were all made at once.
 class Rows final : public Stream {
  public:
-  Rows(json::value id, std::vector<ScopeRow> rows) : id_(std::move(id)), rows_(std::move(rows)) {}
+  template <class Row>
+  Rows(json::value id, const std::vector<Row>& rows) : id_(std::move(id)) {
+    for (const Row& row : rows) rows_.push_back(to_json(row));
+  }
   State produce(std::string& output) override {
     json::array page;
     for (; next_ < rows_.size() && page.size() < kPageRowsMax; ++next_) {
-      page.push_back(to_json(rows_[next_]));
+      page.push_back(std::move(rows_[next_]));
     }
     const bool more = next_ < rows_.size();
     output += result_line(id_, std::move(page), more);
@@ -47,7 +50,7 @@ class Rows final : public Stream {
 
  private:
   json::value id_;
-  std::vector<ScopeRow> rows_;
+  json::array rows_;
   size_t next_ = 0;
 };
 
@@ -164,7 +167,13 @@ StreamResult open_drops(const Call& call) {
 StreamResult open_scopes(const Call& call) {
   auto rows = call.service.scopes();
   if (!rows) return tl::unexpected(rows.error());
-  return std::make_unique<Rows>(call.request.id, std::move(*rows));
+  return std::make_unique<Rows>(call.request.id, *rows);
+}
+
+StreamResult open_callouts(const Call& call) {
+  const auto rows = call.service.callouts();
+  if (!rows) return tl::unexpected(rows.error());
+  return std::make_unique<Rows>(call.request.id, *rows);
 }
 
 StreamResult open_leases(const Call& call) {
@@ -180,8 +189,10 @@ StreamResult open_metrics(const Call& call) {
   if (!status) return tl::unexpected(status.error());
   const auto scopes = call.service.scopes();
   if (!scopes) return tl::unexpected(scopes.error());
+  const auto callouts = call.service.callouts();
+  if (!callouts) return tl::unexpected(callouts.error());
   return std::make_unique<Text>(call.request.id,
-                                metrics_text(call.service.counters(), *status, *scopes));
+                                metrics_text(call.service.counters(), *status, *scopes, *callouts));
 }
 
 StreamResult open_trace(const Call& call) {
@@ -235,6 +246,12 @@ StreamResult open_reload(const Call& call) {
   return call.answer(json::value(json::string(*changed)));
 }
 
+StreamResult open_reload_callouts(const Call& call) {
+  const auto loaded = call.service.reload_callouts();
+  if (!loaded) return tl::unexpected(loaded.error());
+  return call.answer(json::value(json::string(*loaded)));
+}
+
 StreamResult open_authorize(const Call& call) {
   return call.answer(call.service.set_authorized(true), "authorized");
 }
@@ -256,6 +273,7 @@ constexpr CallInfo kCalls[] = {
     {"leases", open_leases, true, false},
     {"scopes", open_scopes, false, false},
     {"drops", open_drops, false, false},
+    {"callouts", open_callouts, false, false},
     {"metrics", open_metrics, false, false},
     {"trace", open_trace, true, false},
     {"release", open_release, true, true},
@@ -263,6 +281,7 @@ constexpr CallInfo kCalls[] = {
     {"pause", open_pause, false, true},
     {"continue", open_continue, false, true},
     {"reload", open_reload, false, true},
+    {"reload-callouts", open_reload_callouts, false, true},
     {"authorize", open_authorize, false, true},
     {"unauthorize", open_unauthorize, false, true},
 };

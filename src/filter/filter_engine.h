@@ -1,26 +1,47 @@
-// The filter's place in the line: what enters the server and what leaves it passes here. There are
-// no layers, filters or callouts to consult yet, so every frame and every reply passes.
-// Packet thread only.
+// The filter's place in the line: what enters the server passes the engine's inbound layers here,
+// from the MAC layer up. What leaves passes the outbound layers in the injector, which has whole
+// frames (line/classifier.h); here every reply just becomes a Datagram. Packet thread only; nothing
+// is allocated after the constructor.
 #pragma once
 
+#include <memory>
+#include <vector>
+
+#include "filter/net_buffers.h"
+#include "line/classifier.h"
 #include "line/counters.h"
 #include "line/stages.h"
 
 namespace hookline::filter {
 
+class Engine;
+
 class FilterEngine {
  public:
-  // Keeps the references; what will be blocked ends in `endings`.
+  // Without an engine everything passes. Keeps the references.
   FilterEngine(Endings& endings, Counters& counters);
+  // `pool` is where the packets come from: a slot whose bytes a callout has cloned or referenced is
+  // not used again before it has let go.
+  FilterEngine(Engine& engine, PacketPool& pool, Endings& endings, Counters& counters);
 
-  // Inbound, before anything looks into the DHCP message.
+  // Inbound, before anything looks into the DHCP message. What is blocked or absorbed ends here.
+  // Each packet's NET_BUFFER_LIST has Ingress::injection in NdisReserved[0], and enters at
+  // Ingress::first_layer.
   Batch<Admitted> admit(Batch<Frame> frames);
   // Outbound, before the injection.
   Batch<Datagram> release(Batch<Reply> replies);
 
  private:
-  [[maybe_unused]] Endings& endings_;
+  Verdict classify(Packet& packet);
+
+  Engine* engine_ = nullptr;
+  PacketPool* pool_ = nullptr;
+  Endings& endings_;
   [[maybe_unused]] Counters& counters_;
+  std::vector<Indication> indications_;  // by the packet's slot
 };
+
+// The facts of a received packet: REQUIRES the ingress that receive has written.
+Traffic inbound_traffic(Packet& packet);
 
 }  // namespace hookline::filter

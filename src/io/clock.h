@@ -15,6 +15,10 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual ClockReading read() = 0;
+  // For measuring what takes little: ticks() costs less than a reading, and ns_of() makes
+  // nanoseconds of a difference of two, to about a per cent.
+  virtual uint64_t ticks() { return static_cast<uint64_t>(read().boot_ns); }
+  virtual int64_t ns_of(uint64_t ticks) const { return static_cast<int64_t>(ticks); }
 };
 
 }  // namespace hookline::io

@@ -19,7 +19,8 @@ class Offload {
   // REQUIRES: ended(). The job must live until then; what it wrote is visible from then on. Does
   // not allocate.
   virtual void start(Job& job) = 0;
-  virtual void wait() = 0;  // until it has ended; at once when there is none
+  virtual bool ended() const = 0;  // true when there is none
+  virtual void wait() = 0;         // until it has ended; at once when there is none
 };
 
 }  // namespace hookline::io

@@ -1,5 +1,6 @@
 #include "lease/arena.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -7,10 +8,15 @@
 
 namespace hookline::lease {
 
-bool Arena::reserve(size_t bytes) {
-  used_ = kUnit;
-  free_ = {};
-  return bytes_.reserve(bytes + kUnit);
+bool Arena::reserve_more(size_t bytes) {
+  const size_t limit = bytes + kUnit;
+  while (parts_.size() * kPartBytes < limit) {
+    LazyArray<uint8_t> part;
+    if (!part.reserve(kPartBytes)) return false;
+    parts_.push_back(std::move(part));
+  }
+  limit_ = std::max(limit_, limit);
+  return true;
 }
 
 unsigned Arena::size_class(size_t size) {
@@ -27,7 +33,9 @@ uint32_t Arena::take(size_t size) {
     return block;
   }
   const size_t bytes = kUnit << c;
-  if (used_ + bytes > bytes_.size()) return 0;
+  const size_t left = kPartBytes - used_ % kPartBytes;
+  if (left < bytes) used_ += left;
+  if (used_ + bytes > limit_) return 0;
   const auto block = static_cast<uint32_t>(used_ / kUnit);
   used_ += bytes;
   return block;

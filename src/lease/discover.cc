@@ -10,6 +10,8 @@ Engine::Verdict Engine::discover(Subject& s) {
   const Choice choice = choose(s, false);
   if (choice.deferred) return kDeferred;
   if (choice.number == 0) return dropped(Drop::NoAddress);
+  if (waits_for_its_end(s, choice.number)) return kDeferred;
+  if (needs_probe(s, choice.number)) return probe(s, choice);
   if (!s.message->options.has(option::kRapidCommit)) return offer(s, choice);
   const Verdict verdict = grant(s, choice.number, ReplyKind::Ack, choice.why);
   s.packet->grant.rapid_commit = true;
@@ -25,6 +27,8 @@ Engine::Verdict Engine::bootp(Subject& s) {
   const Choice choice = choose(s, true);
   if (choice.deferred) return kDeferred;
   if (choice.number == 0) return dropped(Drop::NoAddress);
+  if (waits_for_its_end(s, choice.number)) return kDeferred;
+  if (needs_probe(s, choice.number)) return probe(s, choice);
   return grant(s, choice.number, ReplyKind::Bootp, choice.why);
 }
 
@@ -49,8 +53,9 @@ Engine::Choice Engine::choose_known(Subject& s, bool for_bootp) {
   const Standing latest =
       usable ? standing(s, table_->address_of(s.latest), &number) : Standing::WrongNetwork;
   if (latest == Standing::BoundToIt) return {number, "current binding"};
-  if (const uint32_t offer = for_bootp ? 0 : offers_.find(s.digest); offer != 0) {
-    return {offers_.slot(offer), "offered before"};
+  if (const uint32_t offer = offers_.find(s.digest); offer != 0) {
+    const uint32_t offered = offers_.slot(offer);
+    if (!for_bootp || table_->scope_of(offered).bootp) return {offered, "offered before"};
   }
   if (latest == Standing::Remembered)
     return {.number = number, .why = "previous binding", .to_hold = true};
@@ -82,7 +87,7 @@ Engine::Choice Engine::choose_unused(Subject& s, bool for_bootp) {
 // Only what others could get is held. What is bound to or reserved for the client is safe anyway.
 Engine::Verdict Engine::offer(Subject& s, const Choice& choice) {
   const Scope& scope = *plan_->scope_of_slot(choice.number);
-  const LeaseSeconds until = s.now + plan_->config().leases.offer_hold_s;
+  const LeaseSeconds until = offer_end(s);
   const uint32_t before = offers_.find(s.digest);
   if (before != 0 && offers_.slot(before) == choice.number) {
     offers_.extend(before, until);
@@ -94,7 +99,18 @@ Engine::Verdict Engine::offer(Subject& s, const Choice& choice) {
   return kImmediate;
 }
 
+LeaseSeconds Engine::offer_end(const Subject& s) const {
+  return s.now + plan_->config().leases.offer_hold_s;
+}
+
+// Two clients may have a right to one reserved address: whoever comes later takes the offer over.
+void Engine::end_offer_of(uint32_t number) {
+  const Slot& slot = table_->slot(number);
+  if (slot.has(Slot::kOffered)) forget_offer(Digest(offers_.client(slot.next)));
+}
+
 bool Engine::hold(Subject& s, uint32_t number, LeaseSeconds until) {
+  end_offer_of(number);
   if (const uint32_t oldest = offers_.to_evict(); oldest != 0) {
     forget_offer(Digest(offers_.client(oldest)));
   }

@@ -8,6 +8,8 @@ namespace {
 
 // Offers whose time is over that one turn gives up: more than it can make.
 constexpr size_t kOffersOverPerTurnMax = 2 * kTurnPacketsMax;
+// Slots that one turn looks at again after a reload: some 10 µs.
+constexpr size_t kSlotsSettledPerTurn = 1024;
 
 }  // namespace
 
@@ -15,10 +17,46 @@ Engine::Engine(Endings& endings, uint64_t hash_seed) : endings_(endings), seed_(
 
 Result<void> Engine::configure(std::shared_ptr<const Config> config, const io::LinkTable& links) {
   CHECK(pending_.empty() && pending_records_ == 0, "the pipeline drains before it reloads");
+  const bool prepared = prepared_ != nullptr && &prepared_->plan->config() == config.get() &&
+                        prepared_->change.before == plan_.get();
+  if (!prepared) {
+    if (Result<void> done = prepare(std::move(config)); !done) return done;
+  }
+  const std::unique_ptr<Prepared> next = std::move(prepared_);
+  next->plan->set_links(links);
+  const bool anew = !table_ || table_->wants_rebuild(*next->plan);
+  if (Result<void> done = anew ? rebuild(*next->plan) : adopt(*next); !done) return done;
+  outgoing_ = std::move(plan_);
+  plan_ = std::move(next->plan);
+  return {};
+}
+
+Result<void> Engine::prepare(std::shared_ptr<const Config> config) {
   auto plan = Plan::make(std::move(config), seed_);
   if (!plan) return tl::unexpected(plan.error());
-  (*plan)->set_links(links);
-  auto table = LeaseTable::make(**plan, seed_);
+  PlanChange change(plan_.get(), **plan);
+  prepared_ = std::make_unique<Prepared>(Prepared{std::move(*plan), std::move(change)});
+  return {};
+}
+
+Result<void> Engine::adopt(const Prepared& next) {
+  if (Result<void> done = table_->adopt(*next.plan, next.change); !done) return done;
+  for (uint32_t offer = offers_.next(0); offer != 0;) {
+    const uint32_t after = offers_.next(offer);
+    const uint32_t number = offers_.slot(offer);
+    if (!table_->may_be_offered(number)) {
+      offers_.remove(offer);
+      // What lay there may have moved into another subnet, without the offer.
+      if (table_->slot(number).has(Slot::kOffered)) table_->unhold(number, Slot::kOffered);
+    }
+    offer = after;
+  }
+  return {};
+}
+
+// At the start, and after reloads that left more behind than is in use.
+Result<void> Engine::rebuild(Plan& plan) {
+  auto table = LeaseTable::make(plan, seed_);
   if (!table) return tl::unexpected(table.error());
   if (!table_ && (!offers_.reserve() || !pending_.reserve())) {
     return fail(ErrorKind::NoSpace, "no memory for the table of offers");
@@ -28,7 +66,6 @@ Result<void> Engine::configure(std::shared_ptr<const Config> config, const io::L
   scan(0, ~size_t{0}, carry_over);
   (*table)->finish_restore();
   table_ = std::move(*table);
-  plan_ = std::move(*plan);
   return {};
 }
 
@@ -38,17 +75,19 @@ void Engine::restore(const LeaseRecord& record) { table_->restore(record); }
 
 // --- the batch ------------------------------------------------------------------------------
 
-// Two passes: the first only asks for the memory that the second will look at.
+// Three passes: the first two only ask for the memory that the third will look at, so that the
+// misses of all requests overlap.
 Proposed Engine::propose(Batch<Request> requests, Now now) {
   table_->finish_restore();
   table_->start_at(now.lease_s);
+  table_->settle_some(kSlotsSettledPerTurn);
   drop_offers_over(now.lease_s);
   waiting_count_ = 0;
   for (size_t i = 0; i < requests.size(); ++i) {
     subjects_[i] = subject_of(requests[i].packet(), now.lease_s);
-    table_->prefetch_client(subjects_[i].digest);
-    offers_.prefetch(subjects_[i].digest);
+    prefetch_indexes(subjects_[i]);
   }
+  for (size_t i = 0; i < requests.size(); ++i) prefetch_slots(subjects_[i]);
   Proposed proposed;
   for (size_t i = 0; i < requests.size(); ++i) {
     Subject& subject = subjects_[i];
@@ -64,12 +103,38 @@ Proposed Engine::propose(Batch<Request> requests, Now now) {
         waiting_[waiting_count_++] = subject.digest;
         proposed.deferred.push(Request(PassKey<Engine>(), std::move(requests[i])));
         break;
+      case Verdict::Kind::ToProbe:
+        proposed.to_probe.push(Request(PassKey<Engine>(), std::move(requests[i])));
+        break;
       case Verdict::Kind::Dropped:
         endings_.drop(std::move(requests[i]), verdict.reason);
         break;
     }
   }
   return proposed;
+}
+
+void Engine::prefetch_indexes(const Subject& s) const {
+  if (s.scope == nullptr) return;
+  table_->prefetch_client(s.digest);
+  const Message& m = *s.message;
+  if (m.type != MessageType::Request || !m.ciaddr) offers_.prefetch(s.digest);
+  // The slot that the client names; a lease that it may get is put beside others in a chain.
+  const Ipv4 named =
+      m.ciaddr ? m.ciaddr : m.options.ipv4(option::kRequestedAddress).value_or(Ipv4{});
+  if (const Scope* scope = named ? plan_->scope_of(named) : nullptr) {
+    table_->prefetch_slot(table_->number_of(*scope, named));
+  }
+  if (m.type == MessageType::Request && !m.ciaddr) table_->prefetch_hardware(m.hardware_address());
+}
+
+void Engine::prefetch_slots(const Subject& s) const {
+  if (s.scope == nullptr) return;
+  table_->prefetch_client_slot(s.digest);
+  const Message& m = *s.message;
+  if (m.type == MessageType::Request && !m.ciaddr) {
+    table_->prefetch_hardware_chain(m.hardware_address());
+  }
 }
 
 Engine::Subject Engine::subject_of(Packet& packet, LeaseSeconds now) const {
@@ -108,6 +173,7 @@ const Scope* Engine::scope_for(const Packet& packet) const {
 Engine::Verdict Engine::decide(Subject& s) {
   if (s.scope == nullptr) return dropped(s.refusal);
   if (must_wait(s)) return kDeferred;
+  if (waits_for_probe(s)) return kToProbe;
   s.latest = table_->find_client(s.client, s.scope->wire, s.digest);
   if (s.latest != 0 && table_->slot(s.latest).has(Slot::kPending)) return kDeferred;
   s.reserved = plan_->reservation_for(*s.message, *s.scope);
@@ -161,8 +227,7 @@ void Engine::forget_offer(const Digest& client) {
 void Engine::apply(const Committed& committed) {
   const Packet& packet = committed.packet();
   const LeaseRecord& record = packet.grant.record;
-  const Digest client = table_->digest(packet.message.identity(), packet.grant.scope->wire);
-  const PendingClients::Entry entry = pending_.take(client);
+  const PendingClients::Entry entry = pending_.take(packet.grant.ticket);
   table_->write(entry.number, record, entry.block);
   if (record.state == LeaseState::Declined) {
     table_->mark_counted(entry.number, entry.decline_source);
@@ -171,8 +236,7 @@ void Engine::apply(const Committed& committed) {
 
 void Engine::withdraw(const Packet& packet) {
   const LeaseRecord& record = packet.grant.record;
-  const Digest client = table_->digest(packet.message.identity(), packet.grant.scope->wire);
-  const PendingClients::Entry entry = pending_.take(client);
+  const PendingClients::Entry entry = pending_.take(packet.grant.ticket);
   table_->give_back_room(record, entry.block);
   if (record.state == LeaseState::Declined) table_->uncount_decline(entry.decline_source);
   table_->unhold(entry.number, Slot::kPending);
@@ -180,20 +244,21 @@ void Engine::withdraw(const Packet& packet) {
 
 void Engine::apply(const LeaseRecord& record) {
   const Scope* scope = plan_->scope_of(record.address);
-  if (scope == nullptr) {
+  const uint32_t number =
+      scope != nullptr ? table_->place(*scope, record.address) : table_->find_place(record.address);
+  if (number == 0) {
     if (table_->orphans.set_pending(record.address, false)) --pending_records_;
     table_->orphans.put(record);
     return;
   }
-  const uint32_t number = table_->place(*scope, record.address);
   if (table_->slot(number).has(Slot::kPending)) --pending_records_;
   table_->write(number, record);
 }
 
 void Engine::withdraw(const LeaseRecord& record) {
   --pending_records_;
-  if (const Scope* scope = plan_->scope_of(record.address)) {
-    table_->unhold(table_->place(*scope, record.address), Slot::kPending);
+  if (const uint32_t number = table_->find_place(record.address); number != 0) {
+    table_->unhold(number, Slot::kPending);
   } else {
     table_->orphans.set_pending(record.address, false);
   }
@@ -254,11 +319,13 @@ Result<LeaseRecord> Engine::propose_for_operator(Ipv4 address) {
   };
   const auto record = find(address);
   if (!record) return missing();
-  if (const Scope* scope = plan_->scope_of(address)) {
-    const uint32_t number = table_->number_of(*scope, address);
+  if (const uint32_t number = table_->find_place(address); number != 0) {
     if (table_->slot(number).has(Slot::kPending)) return busy();
     // Its client has a proposal for another address, which would end this one.
-    if (pending_.has(table_->digest(record->identity(), scope->wire))) return busy();
+    const Scope* scope = table_->scope_or_none(number);
+    if (scope != nullptr && pending_.has(table_->digest(record->identity(), scope->wire))) {
+      return busy();
+    }
     table_->hold_for_record(number);
   } else if (!table_->orphans.set_pending(address, true)) {
     return busy();
@@ -293,12 +360,44 @@ Result<LeaseRecord> Engine::propose_delete(Ipv4 address, Now now) {
 // --- view -----------------------------------------------------------------------------------
 
 std::optional<LeaseRecord> Engine::find(Ipv4 address) const {
-  const Scope* scope = plan_->scope_of(address);
-  if (scope == nullptr) return table_->orphans.find(address);
-  const uint32_t number = table_->number_of(*scope, address);
+  const uint32_t number = table_->find_place(address);
+  if (number == 0) return table_->orphans.find(address);
   const Slot& slot = table_->slot(number);
   if (!slot.has(Slot::kRecorded) || slot.state == LeaseState::Free) return std::nullopt;
   return table_->record_of(number);
+}
+
+namespace {
+
+// Puts a record into the first `count` of `out`, in order, if it belongs there; the new count.
+size_t put_by_recency(const LeaseRecord& record, std::span<LeaseRecord> out, size_t count) {
+  const auto end = out.begin() + static_cast<ptrdiff_t>(count);
+  const auto at = std::find_if(out.begin(), end, [&](const LeaseRecord& r) {
+    return r.last_transaction < record.last_transaction;
+  });
+  if (at == out.end()) return count;
+  const bool full = count == out.size();
+  std::move_backward(at, full ? end - 1 : end, full ? end : end + 1);
+  *at = record;
+  return full ? count : count + 1;
+}
+
+}  // namespace
+
+size_t Engine::find_by_hardware(Bytes hardware, std::span<LeaseRecord> out) const {
+  size_t count = 0;
+  table_->visit_hardware(hardware, kHardwareLeasesMax, [&](uint32_t number) {
+    count = put_by_recency(table_->record_of(number), out, count);
+  });
+  return count;
+}
+
+size_t Engine::find_by_client_id(Bytes client_id, std::span<LeaseRecord> out) const {
+  size_t count = 0;
+  table_->visit_client({true, 0, client_id}, [&](uint32_t number) {
+    count = put_by_recency(table_->record_of(number), out, count);
+  });
+  return count;
 }
 
 LeaseSeconds Engine::next_expiry() const {

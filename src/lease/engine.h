@@ -11,6 +11,11 @@
 // whose reservation changed is moved: its renewal is refused, its DISCOVER gets the reserved
 // address.
 //
+// In a scope with conflict detection an address that its client does not hold is first asked about,
+// by somebody else: the Request comes back in `to_probe` and the address is held for it. probed()
+// tells what came of it; the Request is then proposed again. Until then the client's later requests
+// come back in `to_probe`, too.
+//
 // Packet thread only. Nothing allocates after configure().
 #pragma once
 
@@ -37,6 +42,7 @@ struct Proposed {
   Batch<Immediate> immediate;  // to be answered at once
   Batch<Proposal> durable;     // to be committed
   Batch<Request> deferred;     // to be proposed again, first and in this order
+  Batch<Request> to_probe;     // to be proposed again after probed() of grant.address
 };
 
 class Engine {
@@ -44,10 +50,21 @@ class Engine {
   // `hash_seed` is secret: clients choose what is hashed.
   Engine(Endings& endings, uint64_t hash_seed);
 
-  // (Re)builds the tables for a configuration; leases carry over, offers do not. At start, on
-  // reload, before anything else. REQUIRES: nothing is pending (grants point into the old Config).
-  // After an error the old tables stay. ErrorKind::Invalid: too many addresses; NoSpace: no memory.
+  // Puts a configuration in force: at start before anything else, and on reload. Leases stay, and
+  // offers of addresses that their clients may still get. REQUIRES: nothing is pending (grants
+  // point into the old Config). After an error the old one stays. ErrorKind::Invalid: too many
+  // addresses; NoSpace: no memory.
+  //
+  // What takes long is left out of it: prepare() does it ahead, on whatever thread asks for the
+  // reload; settle_some() looks at the addresses in use whose ranges or reservations changed, a few
+  // at a time, and so does each propose(). All is right before that, but for use() and for which
+  // address is longest unused. Then discard_old() frees what was in force before.
   Result<void> configure(std::shared_ptr<const Config> config, const io::LinkTable& links);
+  // Any thread, one at a time, and not during configure().
+  Result<void> prepare(std::shared_ptr<const Config> config);
+  void discard_old() { outgoing_.reset(); }
+  // Looks at `slots` more. False: none are left.
+  bool settle_some(size_t slots) { return table_->settle_some(slots); }
   // Cheap.
   void links_changed(const io::LinkTable& links);
 
@@ -60,6 +77,12 @@ class Engine {
 
   // Requests in order of arrival, deferred ones first. Drops go to the endings.
   Proposed propose(Batch<Request> requests, Now now);
+
+  // Somebody answered for an address that came out in `to_probe`, or nobody did. In use: its offer
+  // ends, and the record that puts it into quarantine has to be committed, and then to be applied
+  // or withdrawn; pending until then. None: nothing waits for this address any more, or granting
+  // stopped.
+  std::optional<LeaseRecord> probed(Ipv4 address, bool in_use, Now now);
 
   // The record is durable: it enters the active database. Views in it may be the engine's own.
   void apply(const Committed& committed);
@@ -90,7 +113,23 @@ class Engine {
   }
   // Nothing: never used, or deleted.
   std::optional<LeaseRecord> find(Ipv4 address) const;
+  // For leasequery (RFC 4388): into `out`, the most recently transacted first, as many as fit;
+  // records of every state but Free, orphans left out. Views: good until the next change.
+  // By hardware address, of whatever type, of the kHardwareLeasesMax latest bound.
+  size_t find_by_hardware(Bytes hardware, std::span<LeaseRecord> out) const;
+  // The client's latest on each wire.
+  size_t find_by_client_id(Bytes client_id, std::span<LeaseRecord> out) const;
+  // All of a hardware address, in no order, if there are no more than `max` and no orphans. False:
+  // there may be others, which scan() finds.
+  template <class Visitor>  // void(const LeaseRecord&)
+  bool visit_hardware(Bytes hardware, size_t max, Visitor&& visitor) const {
+    return table_->orphans.size() == 0 &&
+           table_->visit_hardware(hardware, max,
+                                  [&](uint32_t number) { visitor(table_->record_of(number)); });
+  }
   ScopeUse use(uint32_t scope_index) const { return table_->use(scope_index); }
+  // Records by state, orphans included.
+  LeaseCounts lease_counts() const { return table_->lease_counts(); }
   // take_expired() has nothing before this (it may have nothing then either); 0: no lease ends.
   LeaseSeconds next_expiry() const;
   uint64_t lease_count() const { return table_ ? table_->lease_count() : 0; }
@@ -113,7 +152,7 @@ class Engine {
     bool authoritative = true;
   };
   struct Verdict {
-    enum class Kind : uint8_t { Immediate, Durable, Deferred, Dropped };
+    enum class Kind : uint8_t { Immediate, Durable, Deferred, ToProbe, Dropped };
     Kind kind = Kind::Dropped;
     Drop reason = Drop::NoAddress;
   };
@@ -140,7 +179,16 @@ class Engine {
     bool to_hold = false;  // others could get it: an offer must hold it
   };
 
+  struct Prepared {
+    std::unique_ptr<Plan> plan;
+    PlanChange change;
+  };
+
   // engine.cc: the batch
+  Result<void> adopt(const Prepared& next);
+  Result<void> rebuild(Plan& plan);
+  void prefetch_indexes(const Subject& s) const;
+  void prefetch_slots(const Subject& s) const;
   Subject subject_of(Packet& packet, LeaseSeconds now) const;
   const Scope* scope_for(const Packet& packet) const;
   Verdict decide(Subject& s);
@@ -165,12 +213,21 @@ class Engine {
   Choice choose_unused(Subject& s, bool for_bootp);
   Verdict offer(Subject& s, const Choice& choice);
   bool hold(Subject& s, uint32_t number, LeaseSeconds until);
+  void end_offer_of(uint32_t number);
+
+  // conflict.cc
+  bool waits_for_probe(Subject& s) const;
+  bool needs_probe(const Subject& s, uint32_t number) const;
+  bool waits_for_its_end(const Subject& s, uint32_t number) const;
+  Verdict probe(Subject& s, const Choice& choice);
+  LeaseSeconds offer_end(const Subject& s) const;
 
   // request.cc
   Verdict request(Subject& s);
   Verdict selecting(Subject& s, Ipv4 address);
   Verdict init_reboot(Subject& s, Ipv4 address);
   Verdict renewing(Subject& s, Ipv4 address);
+  Verdict keeping(Subject& s, Ipv4 address, std::optional<Drop> unknown);
   Verdict refuse(Subject& s, Standing standing);
   Verdict nak(Subject& s, const char* why);
   static const char* why_refused(Standing standing);
@@ -193,6 +250,7 @@ class Engine {
   Result<LeaseRecord> propose_for_operator(Ipv4 address);
 
   static constexpr Verdict kDeferred{Verdict::Kind::Deferred, Drop::NoAddress};
+  static constexpr Verdict kToProbe{Verdict::Kind::ToProbe, Drop::NoAddress};
   static constexpr Verdict kImmediate{Verdict::Kind::Immediate, Drop::NoAddress};
   static constexpr Verdict kDurable{Verdict::Kind::Durable, Drop::NoAddress};
   static Verdict dropped(Drop reason) { return {Verdict::Kind::Dropped, reason}; }
@@ -202,6 +260,8 @@ class Engine {
   bool granting_ = true;
   std::unique_ptr<Plan> plan_;
   std::unique_ptr<LeaseTable> table_;  // into *plan_
+  std::unique_ptr<Prepared> prepared_;
+  std::unique_ptr<Plan> outgoing_;
   Offers offers_;
   PendingClients pending_;
   size_t pending_records_ = 0;  // without a packet

@@ -35,7 +35,7 @@ void Engine::describe(Subject& s, const Scope& scope, uint32_t number, ReplyKind
   grant.renewed = bound_to(s, number);
   if (s.reserved && s.reserved.reservation->address == grant.address) {
     grant.reservation = s.reserved.reservation;
-  } else if (grant.renewed && table_->slot(number).kind == AddressKind::Reserved) {
+  } else if (grant.renewed && table_->kind_of(scope, number) == AddressKind::Reserved) {
     grant.reservation = plan_->reserved_by_relay(scope.index, grant.address);
   }
   // BOOTP has no leases: what it binds, it binds for good (RFC 1534 section 2).
@@ -85,12 +85,16 @@ Engine::Verdict Engine::grant(Subject& s, uint32_t number, ReplyKind reply, cons
 // Holds the slot and the client until apply() or withdraw().
 Engine::Verdict Engine::propose_record(Subject& s, uint32_t number, const LeaseRecord& record,
                                        uint16_t decline_source) {
-  if (pending_.full()) return dropped(Drop::NoMemory);
-  const LeaseTable::Room room = table_->take_room(number, record);
-  if (!room.ok) return dropped(Drop::NoMemory);
+  const LeaseTable::Room room =
+      pending_.full() ? LeaseTable::Room{} : table_->take_room(number, record);
+  if (!room.ok) {
+    table_->let_go(number);
+    return dropped(Drop::NoMemory);
+  }
   table_->hold_for_record(number);
   forget_offer(s.digest);
-  pending_.add({s.digest, number, room.block, decline_source});
+  end_offer_of(number);
+  s.packet->grant.ticket = pending_.add({s.digest, number, room.block, decline_source});
   s.packet->grant.record = record;
   return kDurable;
 }

@@ -7,6 +7,8 @@
 #include <memory>
 #include <type_traits>
 
+#include "io/large_memory.h"
+
 namespace hookline::lease {
 
 // A fixed array of T whose zero bytes are its empty value. calloc() takes a large block straight
@@ -31,6 +33,15 @@ class LazyArray {
     return true;
   }
 
+  // The same on huge pages where the system has them: for what is looked at all over, at random.
+  // Touching an element makes 2 MiB real.
+  void reserve_large(size_t count) {
+    block_.reset();
+    large_ = std::make_unique<io::LargeMemory>(count * sizeof(T));
+    data_ = static_cast<T*>(large_->data());
+    size_ = count;
+  }
+
   T& operator[](size_t i) { return data_[i]; }
   const T& operator[](size_t i) const { return data_[i]; }
   T* data() { return data_; }
@@ -42,6 +53,7 @@ class LazyArray {
     void operator()(void* p) const { std::free(p); }
   };
   std::unique_ptr<void, Free> block_;
+  std::unique_ptr<io::LargeMemory> large_;
   T* data_ = nullptr;
   size_t size_ = 0;
 };

@@ -123,6 +123,21 @@ class Model {
     for (const auto& [since, a] : free) order.push_back(a);
   }
 
+  // After a reload: what stays free keeps its place, what became free again comes last.
+  void reload(std::shared_ptr<const Config> next) {
+    const Model before = *this;
+    config = std::move(next);
+    std::erase_if(offers, [&](const Offer& o) {
+      const bool stays =
+          scope_of(o.address) != nullptr && leasable(o.address) == before.leasable(o.address);
+      return !stays;
+    });
+    std::erase_if(order, [&](Ipv4 a) { return !is_free(a); });
+    for (const auto& [a, b] : bindings) {
+      if (!before.leasable(a)) came_free(a);
+    }
+  }
+
   struct Offer {
     uint32_t client;
     Ipv4 address;
@@ -137,7 +152,9 @@ class Model {
 
 class Play {
  public:
-  Play() : model_(one_config()), world_(std::make_unique<World>(one_config())) {
+  Play()
+      : model_(one_config()),
+        world_(std::make_unique<World>(one_config(), World::default_links(), 7, 64)) {
     world_->time_s = 1'800'000'000;
   }
 
@@ -337,7 +354,7 @@ class Play {
   void leave_and_return(uint8_t n) {
     commit(true);
     if (n % 2 == 0) {
-      auto fresh = std::make_unique<World>(model_.config, World::default_links(), n);
+      auto fresh = std::make_unique<World>(model_.config, World::default_links(), n, 64);
       world_->engine.scan(0, 1000, [&](const LeaseRecord& r) { fresh->engine.restore(r); });
       fresh->time_s = world_->time_s;
       fresh->sequence = world_->sequence;
@@ -345,13 +362,17 @@ class Play {
     } else {
       const bool was_one = model_.config->scopes.size() == 2;
       auto config = was_one ? other_config() : one_config();
+      if (n % 3 == 0) RC_ASSERT(world_->engine.prepare(config).has_value());
       RC_ASSERT(world_->engine.configure(config, world_->links).has_value());
-      model_.config = config;
+      while (world_->engine.settle_some(3)) {
+      }
+      model_.reload(config);
     }
+    settle_duplicates();
+    if (n % 2 != 0) return;
     // What was freed by the end of a quarantine is as if never used: nothing is written of it.
     std::erase_if(model_.bindings,
                   [](const auto& e) { return e.second.state == LeaseState::Free; });
-    settle_duplicates();
     model_.rebuild();
   }
 
@@ -397,8 +418,23 @@ class Play {
     }
     RC_ASSERT(seen.size() == known);
     RC_ASSERT(engine.lease_count() == known);
+    check_finds(seen);
     RC_ASSERT(engine.offer_count() == model_.offers.size());
     for (const Scope& s : model_.config->scopes) check_use(s);
+  }
+
+  // The index by hardware address has all leases of every client whose address is in a slot.
+  void check_finds(const std::map<Ipv4, Binding>& seen) {
+    for (uint32_t client = 0; client < kClients; ++client) {
+      const std::vector<uint8_t> mac = Ask(MessageType::Discover).client(client).hardware;
+      std::set<Ipv4> found, want;
+      const auto add = [&](const LeaseRecord& r) { found.insert(r.address); };
+      if (!world_->engine.visit_hardware(mac, 1000, add)) return;  // there are orphans
+      for (const auto& [a, b] : seen) {
+        if (b.client == client) want.insert(a);
+      }
+      RC_ASSERT(found == want);
+    }
   }
 
   void check_use(const Scope& s) {
@@ -408,15 +444,19 @@ class Play {
       const auto b = model_.bindings.find(a);
       const LeaseState state = b == model_.bindings.end() ? LeaseState::Free : b->second.state;
       // The server's own address is a matter of links, not of ranges; none is in these.
+      const bool inside = model_.reserved_for(a) || model_.leasable(a);
       if (state == LeaseState::Active) {
-        ++want.active;
+        ++(inside ? want.active : want.outside);
       } else if (state == LeaseState::Declined) {
-        ++want.declined;
+        ++(inside ? want.declined : want.outside);
       } else if (model_.reserved_for(a)) {
         ++want.reserved;
       } else if (model_.leasable(a)) {
         const bool held = model_.pending.contains(a) || model_.offered(a);
-        ++(held ? want.offered : state == LeaseState::Free ? want.free_ : want.expired_or_released);
+        ++(held                            ? want.offered
+           : state == LeaseState::Free     ? want.free_
+           : state == LeaseState::Released ? want.released
+                                           : want.expired);
       }
     }
     const ScopeUse is = world_->engine.use(s.index);
@@ -425,9 +465,11 @@ class Play {
     RC_ASSERT(is.reserved == want.reserved);
     RC_ASSERT(is.offered == want.offered);
     RC_ASSERT(is.free_ == want.free_);
-    RC_ASSERT(is.expired_or_released == want.expired_or_released);
+    RC_ASSERT(is.released == want.released);
+    RC_ASSERT(is.expired == want.expired);
+    RC_ASSERT(is.outside == want.outside);
     RC_ASSERT(is.total == want.active + want.declined + want.reserved + want.offered + want.free_ +
-                              want.expired_or_released);
+                              want.released + want.expired);
   }
 
   Model model_;

@@ -13,6 +13,7 @@ bool Offers::reserve() {
   unused_ = 0;
   untouched_ = 1;
   size_ = 0;
+  probing_ = 0;
   offers_[0].order = {0, 0};
   for (uint32_t bin = kFirstBin; bin < kFirstBin + kBins; ++bin) offers_[bin].in_bin = {bin, bin};
   return true;
@@ -54,7 +55,7 @@ uint32_t Offers::add(const Digest& client, uint32_t slot, uint64_t source, Lease
     offer = untouched_++;
   }
   const auto bin = static_cast<uint32_t>(source % kBins);
-  offers_[offer] = {client, slot, until, {}, {}, bin};
+  offers_[offer] = {client, slot, until, {}, {}, bin, Checked::No, 0};
   link(&Offer::order, 0, offer);
   link(&Offer::in_bin, kFirstBin + bin, offer);
   CHECK(index_.insert(client.a, offer), "the index has room for every offer");
@@ -71,7 +72,15 @@ void Offers::extend(uint32_t offer, LeaseSeconds until) {
   link(&Offer::in_bin, kFirstBin + offers_[offer].bin, offer);
 }
 
+void Offers::set_checked(uint32_t offer, Checked checked, LeaseSeconds now) {
+  if (offers_[offer].checked == Checked::Probing) --probing_;
+  if (checked == Checked::Probing) ++probing_;
+  offers_[offer].checked = checked;
+  offers_[offer].checked_at = now;
+}
+
 void Offers::remove(uint32_t offer) {
+  set_checked(offer, Checked::No, 0);
   index_.erase(offers_[offer].client.a, offer);
   unlink(&Offer::order, offer);
   unlink(&Offer::in_bin, offer);
@@ -90,6 +99,7 @@ void Offers::shift_times(int64_t step_s) {
   if (size_ == 0) return;
   for (uint32_t i = offers_[0].order.next; i != 0; i = offers_[i].order.next) {
     offers_[i].until = shifted(offers_[i].until, step_s);
+    offers_[i].checked_at = shifted(offers_[i].checked_at, step_s);
   }
 }
 

@@ -18,6 +18,9 @@ struct Digest {
   bool operator==(const Digest&) const = default;
 };
 
+// What is known of an offered address in a scope with conflict detection.
+enum class Checked : uint8_t { No, Probing, Free };
+
 // An offer has a number from 1 to kOffersMax. A full table makes room by giving up the oldest offer
 // of the source (relay or port) that holds most, so that a flood costs its own neighbours first.
 class Offers {
@@ -28,8 +31,17 @@ class Offers {
   void clear();
 
   uint32_t find(const Digest& client) const;
+  // The oldest after `offer`, or of all for 0; 0: there is none.
+  uint32_t next(uint32_t offer) const {
+    return offers_.size() == 0 ? 0 : offers_[offer].order.next;
+  }
   uint32_t slot(uint32_t offer) const { return offers_[offer].slot; }
   const Digest& client(uint32_t offer) const { return offers_[offer].client; }
+  Checked checked(uint32_t offer) const { return offers_[offer].checked; }
+  void set_checked(uint32_t offer, Checked checked, LeaseSeconds now);
+  LeaseSeconds checked_at(uint32_t offer) const { return offers_[offer].checked_at; }
+  // Offers that are Checked::Probing.
+  size_t probing() const { return probing_; }
 
   // The offer to give up before add(); 0: there is room.
   uint32_t to_evict() const;
@@ -57,6 +69,8 @@ class Offers {
     Link order;   // all offers, oldest first; also the list of unused ones
     Link in_bin;  // those of one source, oldest first
     uint32_t bin;
+    Checked checked;
+    LeaseSeconds checked_at;
   };
   static constexpr uint32_t kFirstBin = kOffersMax + 1;  // heads of the bins lie behind the offers
 
@@ -69,6 +83,7 @@ class Offers {
   uint32_t unused_ = 0;     // given back; linked by order.next
   uint32_t untouched_ = 1;  // this one and all after it were never used
   size_t size_ = 0;
+  size_t probing_ = 0;
 };
 
 }  // namespace hookline::lease

@@ -30,14 +30,22 @@ void Orphans::put(const LeaseRecord& record) {
   }
   if (const auto old = kept_.find(address); old != kept_.end()) {
     if (record.sequence < old->second.record.sequence) return;
-    times_.erase({old->second.record.expiry, address});
-    bytes_ -= sizeof(Kept) + old->second.bytes.size();
-    kept_.erase(old);
+    forget(record.address);
   }
   if (record.state == LeaseState::Free) return;
   if (ends(record)) times_.insert({record.expiry, address});
   bytes_ += sizeof(Kept) + kept.bytes.size();
+  ++counts_[static_cast<size_t>(record.state)];
   kept_.emplace(address, std::move(kept));
+}
+
+void Orphans::forget(Ipv4 address) {
+  const auto it = kept_.find(address.value);
+  if (it == kept_.end()) return;
+  times_.erase({it->second.record.expiry, address.value});
+  bytes_ -= sizeof(Kept) + it->second.bytes.size();
+  --counts_[static_cast<size_t>(it->second.record.state)];
+  kept_.erase(it);
 }
 
 std::optional<LeaseRecord> Orphans::find(Ipv4 address) const {

@@ -2,6 +2,7 @@
 // out, shown, written to snapshots, and come back when a scope does. Never on the packet path.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -25,7 +26,11 @@ class Orphans {
   std::optional<Ipv4> first_over(LeaseSeconds now) const;
   LeaseSeconds next_expiry() const { return times_.empty() ? 0 : times_.begin()->first; }
   void shift_times(int64_t step_s);
+  // Those of addresses that a scope has again: no more orphans.
+  void forget(Ipv4 address);
   size_t size() const { return kept_.size(); }
+  // By LeaseState.
+  const std::array<uint64_t, kLeaseStateCount>& counts() const { return counts_; }
   size_t memory_bytes() const { return bytes_; }
 
   // Ascending addresses from `from` on, as long as `visit` returns true.
@@ -48,6 +53,7 @@ class Orphans {
   std::map<uint32_t, Kept> kept_;
   std::set<std::pair<LeaseSeconds, uint32_t>> times_;  // those that end and are not pending
   size_t bytes_ = 0;
+  std::array<uint64_t, kLeaseStateCount> counts_{};
 };
 
 }  // namespace hookline::lease

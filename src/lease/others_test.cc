@@ -97,7 +97,7 @@ TEST(Release, RemembersTheClient) {
   EXPECT_EQ(r.kind, Answer::Kind::Durable);
   EXPECT_EQ(r.reply, ReplyKind::None);
   EXPECT_EQ(w.engine.find(a)->state, LeaseState::Released);
-  EXPECT_EQ(w.engine.use(0).expired_or_released, 1u);
+  EXPECT_EQ(w.engine.use(0).released, 1u);
   EXPECT_EQ(w.engine.next_expiry() == 0 || w.engine.next_expiry() > w.time_s, true);
   EXPECT_EQ(w.ask(discover(1)).address, a);
 }

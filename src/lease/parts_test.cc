@@ -37,6 +37,43 @@ RC_GTEST_PROP(Index, IsAMap, (const std::vector<std::pair<uint8_t, bool>>& steps
   }
 }
 
+// Through several doublings, and while entries still move.
+RC_GTEST_PROP(Index, GrowsWithoutLosingAny, (const std::vector<uint16_t>& steps)) {
+  Index index;
+  RC_ASSERT(index.reserve(10));
+  RC_ASSERT(index.reserve_more(5000));
+  std::set<uint32_t> model;
+  const auto hash = [](uint32_t value) { return value * 0x9e3779b97f4a7c15ull; };
+  for (const uint16_t step : steps) {
+    for (uint32_t value = step; value < step + 60u; ++value) {
+      if (model.contains(value + 1)) {
+        index.erase(hash(value + 1), value + 1);
+        model.erase(value + 1);
+      } else if (model.size() < 5000) {
+        RC_ASSERT(index.insert(hash(value + 1), value + 1));
+        model.insert(value + 1);
+      }
+    }
+    RC_ASSERT(index.size() == model.size());
+    for (const uint32_t v : model) {
+      RC_ASSERT(index.find(hash(v), [&](uint32_t found) { return found == v; }) == v);
+    }
+  }
+  RC_ASSERT(index.reserve_more(20000));
+  for (const uint32_t v : model) {
+    RC_ASSERT(index.find(hash(v), [&](uint32_t found) { return found == v; }) == v);
+  }
+}
+
+TEST(Index, MemoryFollowsWhatIsInIt) {
+  Index index;
+  ASSERT_TRUE(index.reserve(1'000'000));
+  for (uint32_t n = 1; n <= 1000; ++n) {
+    ASSERT_TRUE(index.insert(n * 0x9e3779b97f4a7c15ull, n));
+  }
+  EXPECT_LT(index.bytes_touched(), 64u * 1024);
+}
+
 TEST(Index, SaysWhenItIsFull) {
   Index index;
   ASSERT_TRUE(index.reserve(10));
@@ -47,7 +84,7 @@ TEST(Index, SaysWhenItIsFull) {
 
 RC_GTEST_PROP(Arena, BlocksDoNotOverlap, (const std::vector<std::pair<uint16_t, bool>>& steps)) {
   Arena arena;
-  RC_ASSERT(arena.reserve(16 * 1024));
+  RC_ASSERT(arena.reserve_more(16 * 1024));
   std::map<uint32_t, size_t> taken;  // block to size
   for (const auto& [n, take] : steps) {
     const size_t size = n % Arena::kBlockBytesMax + 1;
@@ -73,7 +110,7 @@ RC_GTEST_PROP(Arena, BlocksDoNotOverlap, (const std::vector<std::pair<uint16_t, 
 
 TEST(Arena, SaysWhenItIsFullAndReuses) {
   Arena arena;
-  ASSERT_TRUE(arena.reserve(2048));
+  ASSERT_TRUE(arena.reserve_more(2048));
   const uint32_t a = arena.take(1000);
   const uint32_t b = arena.take(1000);
   EXPECT_NE(a, 0u);
@@ -87,17 +124,17 @@ TEST(Arena, SaysWhenItIsFullAndReuses) {
 // Every slot comes out once, never early, and not later than the next look after its time.
 RC_GTEST_PROP(Wheel, ComesUpInTime,
               (const std::vector<std::tuple<uint32_t, uint8_t, bool>>& steps)) {
-  LazyArray<Slot> slots;
+  Slots slots;
   SlotLists lists;
   Wheel wheel;
-  RC_ASSERT(slots.reserve(300));
+  RC_ASSERT(slots.add(Slots::kChunk));
   lists.reset(&slots, Wheel::kHeads);
   wheel.reset(&slots, &lists);
   LeaseSeconds now = 1'800'000'000;
   wheel.start_at(now);
   std::map<uint32_t, LeaseSeconds> model;
   for (const auto& [span, n, remove] : steps) {
-    const uint32_t number = n + 1u;
+    const uint32_t number = Slots::kChunk + n;
     // Spans of all sizes: seconds to years.
     const uint32_t time_span = (span >> (span % 29)) % 200'000'000;
     if (remove) {
@@ -128,14 +165,14 @@ RC_GTEST_PROP(Wheel, ComesUpInTime,
 
 TEST(Wheel, AMassExpiryComesInSlices) {
   constexpr uint32_t kLeases = 100'000;
-  LazyArray<Slot> slots;
+  Slots slots;
   SlotLists lists;
   Wheel wheel;
-  ASSERT_TRUE(slots.reserve(kLeases + 1));
+  ASSERT_TRUE(slots.add(kLeases));
   lists.reset(&slots, Wheel::kHeads);
   wheel.reset(&slots, &lists);
   wheel.start_at(1000);
-  for (uint32_t i = 1; i <= kLeases; ++i) {
+  for (uint32_t i = Slots::kChunk; i < Slots::kChunk + kLeases; ++i) {
     slots[i].expiry = 100'000;
     wheel.insert(i, 100'001);
   }

@@ -30,20 +30,19 @@ class PendingClients {
   bool full() const { return unused_.empty(); }
   bool empty() const { return index_.size() == 0; }
   bool has(const Digest& client) const { return !empty() && find(client) != 0; }
-  // REQUIRES: !full() and !has(entry.client).
-  void add(const Entry& entry) {
+  // Its ticket. REQUIRES: !full() and !has(entry.client).
+  uint32_t add(const Entry& entry) {
     const uint32_t i = unused_.back();
     unused_.pop_back();
     entries_[i] = entry;
     CHECK(index_.insert(entry.client.a, i), "the index has room for every packet");
+    return i;
   }
-  // Takes out the entry of a client that has one.
-  Entry take(const Digest& client) {
-    const uint32_t i = find(client);
-    CHECK(i != 0, "what is committed or withdrawn was proposed");
-    index_.erase(client.a, i);
-    unused_.push_back(i);
-    return entries_[i];
+  Entry take(uint32_t ticket) {
+    CHECK(ticket != 0 && ticket < entries_.size(), "what is committed or withdrawn was proposed");
+    index_.erase(entries_[ticket].client.a, ticket);
+    unused_.push_back(ticket);
+    return entries_[ticket];
   }
 
  private:

@@ -52,10 +52,10 @@ Result<std::unique_ptr<Plan>> Plan::make(std::shared_ptr<const Config> config, u
 Result<void> Plan::compile(uint64_t seed) {
   seed_ = seed;
   wires_.resize(config_->wire_count);
+  uint64_t slots = 0;
   for (const Scope& scope : config_->scopes) {
-    first_slots_.push_back(static_cast<uint32_t>(slots_end_));
-    slots_end_ += scope.subnet.size();
-    if (slots_end_ > kAddressesMax + 1) {
+    slots += scope.subnet.size();
+    if (slots > kAddressesMax) {
       return fail(ErrorKind::Invalid, "the subnets of all scopes hold more than " +
                                           std::to_string(kAddressesMax) + " addresses");
     }
@@ -148,8 +148,21 @@ const Scope* Plan::scope_of(Ipv4 address) const {
 }
 
 const Scope* Plan::scope_of_slot(uint32_t number) const {
-  const auto after = std::ranges::upper_bound(first_slots_, number);
-  return &scope(static_cast<size_t>(after - first_slots_.begin()) - 1);
+  const auto after = std::ranges::upper_bound(scopes_by_slot_, number, {}, &FirstSlot::number);
+  return &scope(std::prev(after)->scope_index);
+}
+
+void Plan::place_scopes(std::vector<uint32_t> first_slots) {
+  first_slots_ = std::move(first_slots);
+  scopes_by_slot_.clear();
+  for (uint32_t i = 0; i < first_slots_.size(); ++i)
+    scopes_by_slot_.push_back({first_slots_[i], i});
+  std::ranges::sort(scopes_by_slot_, {}, &FirstSlot::number);
+}
+
+bool Plan::overlaps(const Prefix& subnet) const {
+  const auto after = std::ranges::upper_bound(subnets_, subnet.last(), {}, &Subnet::first);
+  return after != subnets_.begin() && std::prev(after)->last >= subnet.base;
 }
 
 const Scope* Plan::by_address_or_relay(Ipv4 address) const {
@@ -183,6 +196,56 @@ AddressKind Plan::kind_of(uint32_t scope_index, Ipv4 address) const {
   return std::ranges::binary_search(reserved, address, {}, &ReservedAddress::address)
              ? AddressKind::Reserved
              : AddressKind::Outside;
+}
+
+// Ascending and disjoint: ranges have holes where reservations are.
+std::vector<Plan::Segment> Plan::segments(uint32_t scope_index) const {
+  std::vector<Segment> all;
+  for (const AddressRange& r : leasable_[scope_index]) all.push_back({r, AddressKind::Leasable});
+  for (const ReservedAddress& r : reserved_[scope_index]) {
+    all.push_back({{r.address, r.address}, AddressKind::Reserved});
+  }
+  std::ranges::sort(all, {}, [](const Segment& s) { return s.addresses.first; });
+  return all;
+}
+
+std::vector<KindChange> Plan::changes_from(const Plan* before, uint32_t scope_before,
+                                           uint32_t scope_index) const {
+  const std::vector<Segment> olds =
+      before != nullptr ? before->segments(scope_before) : std::vector<Segment>();
+  const std::vector<Segment> news = segments(scope_index);
+  const Prefix subnet = scope(scope_index).subnet;
+  std::vector<KindChange> changes;
+  auto o = olds.begin();
+  auto n = news.begin();
+  // From one boundary of either list to the next.
+  for (uint64_t at = subnet.base.value; at <= subnet.last().value;) {
+    uint64_t next = uint64_t{subnet.last().value} + 1;
+    const auto kind_at = [&](auto& it, const std::vector<Segment>& list) {
+      while (it != list.end() && it->addresses.last.value < at) ++it;
+      if (it == list.end()) return AddressKind::Outside;
+      const bool inside = it->addresses.first.value <= at;
+      next = std::min<uint64_t>(
+          next, inside ? uint64_t{it->addresses.last.value} + 1 : it->addresses.first.value);
+      return inside ? it->kind : AddressKind::Outside;
+    };
+    const AddressKind was = kind_at(o, olds);
+    const AddressKind is = kind_at(n, news);
+    if (was != is) {
+      changes.push_back(
+          {{{static_cast<uint32_t>(at)}, {static_cast<uint32_t>(next - 1)}}, was, is});
+    }
+    at = next;
+  }
+  return changes;
+}
+
+std::vector<KindChange> Plan::changes_to_outside(uint32_t scope_index) const {
+  std::vector<KindChange> changes;
+  for (const Segment& s : segments(scope_index)) {
+    changes.push_back({s.addresses, s.kind, AddressKind::Outside});
+  }
+  return changes;
 }
 
 const Reservation* Plan::reserved_by_relay(uint32_t scope_index, Ipv4 address) const {

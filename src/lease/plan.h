@@ -2,6 +2,7 @@
 // be given, whose reservation an address is. Immutable but for the links.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -16,6 +17,13 @@
 
 namespace hookline::lease {
 
+// What an address becomes with another configuration.
+struct KindChange {
+  AddressRange addresses;
+  AddressKind before;
+  AddressKind after;
+};
+
 // Every scope has one run of slots that covers its subnet: slot = first_slot + address - base.
 // Slot 0 is none.
 class Plan {
@@ -27,9 +35,21 @@ class Plan {
 
   const Config& config() const { return *config_; }
   const Scope& scope(size_t index) const { return config_->scopes[index]; }
-  size_t slots_end() const { return slots_end_; }
-  // Addresses that a client may get: what the indexes must hold.
+  // Addresses that a client may get.
   uint64_t addresses() const { return addresses_; }
+
+  // Where the slots of each scope begin: told by the table, once, before anything below asks for a
+  // slot.
+  void place_scopes(std::vector<uint32_t> first_slots);
+
+  // Where the kinds of a scope's addresses differ from those of a scope with the same subnet in
+  // another plan; of nobody's addresses, all of which are Outside, if `before` is nullptr.
+  std::vector<KindChange> changes_from(const Plan* before, uint32_t scope_before,
+                                       uint32_t scope_index) const;
+  // The same for a scope that goes.
+  std::vector<KindChange> changes_to_outside(uint32_t scope_index) const;
+  // Whether a scope's subnet holds an address of this one.
+  bool overlaps(const Prefix& subnet) const;
 
   // The scope whose subnet holds the address; nullptr: none.
   const Scope* scope_of(Ipv4 address) const;
@@ -38,6 +58,7 @@ class Plan {
   const Scope* select(const Packet& packet) const;
   // The scopes of a wire in the order of the configuration.
   std::span<const uint32_t> scopes_of_wire(uint32_t wire) const { return wires_[wire]; }
+  uint32_t wire_count() const { return static_cast<uint32_t>(wires_.size()); }
 
   uint32_t number_of(const Scope& scope, Ipv4 address) const {
     return first_slots_[scope.index] + (address.value - scope.subnet.base.value);
@@ -92,8 +113,18 @@ class Plan {
     const Reservation* reservation;
   };
 
+  struct Segment {
+    AddressRange addresses;
+    AddressKind kind;
+  };
+  struct FirstSlot {
+    uint32_t number;
+    uint32_t scope_index;
+  };
+
   Result<void> compile(uint64_t seed);
   void compile_addresses(const Scope& scope);
+  std::vector<Segment> segments(uint32_t scope_index) const;
   const Scope* by_address_or_relay(Ipv4 address) const;
   uint64_t reservation_hash(ReservationKey by, uint8_t hardware_type, Bytes key,
                             uint32_t wire) const;
@@ -101,8 +132,8 @@ class Plan {
                             const Scope& scope) const;
 
   std::shared_ptr<const Config> config_;
-  std::vector<uint32_t> first_slots_;  // by scope; ascending
-  size_t slots_end_ = 1;
+  std::vector<uint32_t> first_slots_;      // by scope
+  std::vector<FirstSlot> scopes_by_slot_;  // ascending
   uint64_t addresses_ = 0;
   std::vector<Subnet> subnets_;     // ascending
   std::vector<RelayEntry> relays_;  // ascending; the first scope that lists a relay wins

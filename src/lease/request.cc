@@ -43,18 +43,7 @@ Engine::Verdict Engine::selecting(Subject& s, Ipv4 address) {
 // "If the DHCP server has no record of this client, then it MUST remain silent" — unless the
 // address is certainly wrong.
 Engine::Verdict Engine::init_reboot(Subject& s, Ipv4 address) {
-  uint32_t number = 0;
-  const Standing there = standing(s, address, &number);
-  if (there == Standing::Pending) return kDeferred;
-  if (why_refused(there) != nullptr) return refuse(s, there);
-  if (s.authoritative && has_reservation_to_move_to(s, address)) return nak(s, kReservedElsewhere);
-  if (there == Standing::Free || there == Standing::Remembered) {
-    if (has_binding_elsewhere(s, number)) {
-      return s.authoritative ? nak(s, kBoundElsewhere) : dropped(Drop::NotAuthoritative);
-    }
-    if (there == Standing::Free) return dropped(Drop::UnknownClient);
-  }
-  return grant(s, number, ReplyKind::Ack, why_granted(there));
+  return keeping(s, address, Drop::UnknownClient);
 }
 
 // A client that uses an address already. If nobody else has a right to it and no record is left of
@@ -62,6 +51,13 @@ Engine::Verdict Engine::init_reboot(Subject& s, Ipv4 address) {
 // server grants it: it knows that no other server gives addresses here, and a NAK would cut the
 // client off for nothing. Another server's client is none of a non-authoritative one's business.
 Engine::Verdict Engine::renewing(Subject& s, Ipv4 address) {
+  return keeping(s, address,
+                 s.authoritative ? std::nullopt : std::optional(Drop::NotAuthoritative));
+}
+
+// A client that says it has the address. `unknown`: why it is not answered if nothing is known of
+// it; none: it is.
+Engine::Verdict Engine::keeping(Subject& s, Ipv4 address, std::optional<Drop> unknown) {
   uint32_t number = 0;
   const Standing there = standing(s, address, &number);
   if (there == Standing::Pending) return kDeferred;
@@ -71,7 +67,7 @@ Engine::Verdict Engine::renewing(Subject& s, Ipv4 address) {
     if (has_binding_elsewhere(s, number)) {
       return s.authoritative ? nak(s, kBoundElsewhere) : dropped(Drop::NotAuthoritative);
     }
-    if (there == Standing::Free && !s.authoritative) return dropped(Drop::NotAuthoritative);
+    if (there == Standing::Free && unknown) return dropped(*unknown);
   }
   return grant(s, number, ReplyKind::Ack, why_granted(there));
 }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "lease/lazy_array.h"
+#include "lease/chunked_array.h"
 #include "line/lease.h"
 
 namespace hookline::lease {
@@ -30,7 +30,7 @@ enum class AddressKind : uint8_t {
 // identifier lie in `ids`; what does not fit lies in the arena (arena.h), in the order client
 // identifier, hostname, option 82.
 struct Slot {
-  static constexpr size_t kIdBytes = 20;
+  static constexpr size_t kIdBytes = 22;
 
   enum Flag : uint8_t {
     kRecorded = 1,   // has a record: not "never used" any more
@@ -50,7 +50,6 @@ struct Slot {
   LeaseSeconds last_transaction;
   uint32_t block;  // in the arena; 0: none
   uint64_t sequence;
-  uint16_t scope_index;
   uint16_t decline_source;
   LeaseState state;
   uint8_t flags;
@@ -75,14 +74,22 @@ struct Slot {
 };
 static_assert(sizeof(Slot) == 64);
 
+using Slots = ChunkedArray<Slot>;
+
 // Circular doubly linked lists through the slots' links. The heads have numbers of their own, so
 // that a slot leaves its list without knowing which one it is in. Slot 0 is never used.
 class SlotLists {
  public:
-  void reset(LazyArray<Slot>* slots, size_t heads) {
+  void reset(Slots* slots, size_t heads) {
     slots_ = slots;
-    heads_.resize(heads);
-    for (uint32_t i = 0; i < heads; ++i) heads_[i] = {i | kHead, i | kHead};
+    heads_.clear();
+    grow(heads);
+  }
+  // More heads; the lists stay as they are.
+  void grow(size_t heads) {
+    for (auto i = static_cast<uint32_t>(heads_.size()); i < heads; ++i) {
+      heads_.push_back({i | kHead, i | kHead});
+    }
   }
 
   // The list is empty; what was in it keeps its links, for the caller to list again.
@@ -122,7 +129,7 @@ class SlotLists {
     return (i & kHead) != 0 ? heads_[i & ~kHead].previous : (*slots_)[i].previous;
   }
 
-  LazyArray<Slot>* slots_ = nullptr;
+  Slots* slots_ = nullptr;
   std::vector<Link> heads_;
 };
 

@@ -31,8 +31,9 @@ Engine::Standing Engine::standing_reserved(const Subject& s, Ipv4 address, uint3
   if (!bound_to(s, number)) return its_own ? Standing::BoundToOther : Standing::ReservedForOther;
   // A reservation by circuit or remote id: the client got it through its relay and now renews
   // directly, without option 82.
-  const bool not_to_tell = !s.message->options.has(option::kRelayAgentInfo) &&
-                           plan_->reserved_by_relay(slot.scope_index, address) != nullptr;
+  const bool not_to_tell =
+      !s.message->options.has(option::kRelayAgentInfo) &&
+      plan_->reserved_by_relay(table_->scope_of(number).index, address) != nullptr;
   return its_own || not_to_tell ? Standing::BoundToIt : Standing::ReservedForOther;
 }
 

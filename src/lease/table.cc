@@ -2,64 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
+
+#include "lease/table_change.h"
 
 namespace hookline::lease {
-
-// Reserved, not touched: half a kilobyte of strings for every address, and no more than 2 GB.
-static constexpr size_t kArenaBytesPerAddress = 512;
-static constexpr size_t kArenaBytesMin = size_t{1} << 20;
-static constexpr size_t kArenaBytesMax = size_t{2} << 30;
-// Clients in the index besides one for each address that can be leased: bound where ranges were.
-static constexpr size_t kClientsBesides = 4096;
-
-class LeaseTable::Change {
- public:
-  Change(LeaseTable& table, uint32_t number) : table_(table), number_(number) { count(-1); }
-  ~Change() { count(1); }
-  Change(const Change&) = delete;
-  Change& operator=(const Change&) = delete;
-
- private:
-  void count(int64_t by) {
-    const Slot& slot = table_.slots_[number_];
-    uint64_t& n = table_.scopes_[slot.scope_index].counts[static_cast<size_t>(table_.use_of(slot))];
-    n += static_cast<uint64_t>(by);
-    if (slot.state != LeaseState::Free) table_.leases_ += static_cast<uint64_t>(by);
-  }
-  LeaseTable& table_;
-  uint32_t number_;
-};
-
-Result<std::unique_ptr<LeaseTable>> LeaseTable::make(const Plan& plan, uint64_t seed) {
-  auto table = std::make_unique<LeaseTable>();
-  table->plan_ = &plan;
-  if (Result<void> done = table->reserve(seed); !done) return tl::unexpected(done.error());
-  return table;
-}
-
-Result<void> LeaseTable::reserve(uint64_t seed) {
-  seed_ = seed;
-  const size_t arena_bytes =
-      std::clamp(plan_->addresses() * kArenaBytesPerAddress, kArenaBytesMin, kArenaBytesMax);
-  // A client may be remembered at an address outside the ranges: room for any slot, but sized by
-  // what can be leased, because an index is touched all over.
-  const size_t clients =
-      std::min<uint64_t>(plan_->slots_end(), plan_->addresses() + kClientsBesides);
-  if (!slots_.reserve(plan_->slots_end()) ||
-      !pages_.reserve(plan_->slots_end() / kPageSlots / 64 + 1) || !clients_.reserve(clients) ||
-      !arena_.reserve(arena_bytes) || !declines_.reserve(65536)) {
-    return fail(ErrorKind::NoSpace, "the system does not give the memory for " +
-                                        std::to_string(plan_->slots_end()) + " addresses");
-  }
-  lists_.reset(&slots_, Wheel::kHeads + 2 * plan_->config().scopes.size());
-  wheel_.reset(&slots_, &lists_);
-  scopes_.resize(plan_->config().scopes.size());
-  for (uint32_t i = 0; i < scopes_.size(); ++i) {
-    scopes_[i].counts[static_cast<size_t>(Use::Free)] = plan_->leasable_count(i);
-    scopes_[i].counts[static_cast<size_t>(Use::Reserved)] = plan_->reserved_count(i);
-  }
-  return {};
-}
 
 // --- places ---------------------------------------------------------------------------------
 
@@ -68,13 +15,21 @@ uint32_t LeaseTable::place(const Scope& scope, Ipv4 address) {
   Slot& slot = slots_[number];
   if (slot.kind == AddressKind::Unknown) {
     slot.kind = plan_->kind_of(scope.index, address);
-    slot.scope_index = static_cast<uint16_t>(scope.index);
-    uint64_t& word = pages_[number / kPageSlots / 64];
-    const uint64_t bit = uint64_t{1} << (number / kPageSlots % 64);
-    if ((word & bit) == 0) ++pages_touched_;
-    word |= bit;
+    uint64_t& word = placed_[number / 64];
+    if (word == 0) ++pages_touched_;
+    word |= uint64_t{1} << (number % 64);
   }
   return number;
+}
+
+uint32_t LeaseTable::find_place(Ipv4 address) const {
+  if (const Scope* scope = plan_->scope_of(address)) return plan_->number_of(*scope, address);
+  for (const Run& run : runs_) {
+    if (run.scope_index != kNoScope || !run.subnet.contains(address)) continue;
+    const uint32_t number = run.first + (address.value - run.subnet.base.value);
+    if (placed(number) && slots_[number].state != LeaseState::Free) return number;
+  }
+  return 0;
 }
 
 ClientIdentity LeaseTable::identity_of(uint32_t number) const {
@@ -91,7 +46,7 @@ LeaseRecord LeaseTable::record_of(uint32_t number) const {
   r.state = s.state;
   r.bootp = s.has(Slot::kBootp);
   r.hardware_type = s.hardware_type;
-  r.scope_key = scope_of(number).key;
+  r.scope_key = run_of(number).scope_key;
   r.start = s.start;
   r.expiry = s.expiry;
   r.last_transaction = s.last_transaction;
@@ -108,36 +63,45 @@ LeaseRecord LeaseTable::record_of(uint32_t number) const {
 
 // --- clients --------------------------------------------------------------------------------
 
-Digest LeaseTable::digest(const ClientIdentity& client, uint32_t wire) const {
+Digest LeaseTable::digest_of(const ClientIdentity& client, uint32_t wire_id) const {
   constexpr uint64_t kOdd1 = 0x9e3779b97f4a7c15ULL;
   constexpr uint64_t kOdd2 = 0xd6e8feb86659fd93ULL;
-  const uint64_t by_wire = (uint64_t{wire} + 1) * kOdd1;
+  const uint64_t by_wire = (uint64_t{wire_id} + 1) * kOdd1;
   return {(client.hash(seed_) ^ by_wire) * kOdd2, client.hash(~seed_) ^ by_wire};
+}
+
+uint64_t LeaseTable::client_hash(uint32_t number) const {
+  return digest_of(identity_of(number), run_of(number).wire_id).a;
 }
 
 uint32_t LeaseTable::find_client(const ClientIdentity& client, uint32_t wire,
                                  const Digest& digest) const {
-  return clients_.find(digest.a, [&](uint32_t number) {
-    return scope_of(number).wire == wire && identity_of(number) == client;
+  return find_by_hash(client, wire_ids_[wire], digest.a);
+}
+
+uint32_t LeaseTable::find_by_hash(const ClientIdentity& client, uint32_t wire_id,
+                                  uint64_t hash) const {
+  return clients_.find(hash, [&](uint32_t number) {
+    const Run& run = run_of(number);
+    return run.wire_id == wire_id && run.scope_index != kNoScope && identity_of(number) == client;
   });
 }
 
 void LeaseTable::index_client(uint32_t number) {
-  Slot& slot = slots_[number];
-  const ClientIdentity client = identity_of(number);
-  const uint32_t wire = scope_of(number).wire;
-  const Digest d = digest(client, wire);
-  if (const uint32_t other = find_client(client, wire, d); other != 0) {
+  const uint64_t hash = client_hash(number);
+  const Run& run = run_of(number);
+  const uint32_t other =
+      run.scope_index == kNoScope ? 0 : find_by_hash(identity_of(number), run.wire_id, hash);
+  if (other != 0) {
     if (outlasts(other, number)) {
       end_binding(number, slots_[other].last_transaction);
       return;
     }
     unindex_client(other);
-    end_binding(other, slot.last_transaction);
+    end_binding(other, slots_[number].last_transaction);
   }
-  // Only after a reload that took away most of the addresses can it be full. Such a client keeps
-  // its lease and may renew it; it is only not found by its identity.
-  if (clients_.insert(d.a, number)) slot.set(Slot::kIndexed);
+  CHECK(clients_.insert(hash, number), "the index has room for every slot");
+  slots_[number].set(Slot::kIndexed);
 }
 
 // Of two bindings of one client: a live one before a remembered one, then the later one. (A record
@@ -159,7 +123,7 @@ void LeaseTable::end_binding(uint32_t number, LeaseSeconds at) {
 
 void LeaseTable::unindex_client(uint32_t number) {
   if (!slots_[number].has(Slot::kIndexed)) return;
-  clients_.erase(digest(identity_of(number), scope_of(number).wire).a, number);
+  clients_.erase(client_hash(number), number);
   slots_[number].clear(Slot::kIndexed);
 }
 
@@ -167,32 +131,53 @@ void LeaseTable::unindex_client(uint32_t number) {
 
 uint32_t LeaseTable::front_of(uint32_t list) {
   for (uint32_t number = lists_.front(list); number != 0; number = lists_.front(list)) {
+    if (may_be_stale(number)) {
+      refresh(number);
+      if (!slots_[number].has(Slot::kListed)) continue;
+    }
     if (!plan_->ours(address_of(number))) return number;
     unlist(number);  // became the server's own address after it was leased
   }
   return 0;
 }
 
-uint32_t LeaseTable::next_never_used(uint32_t scope_index) {
-  ScopeState& state = scopes_[scope_index];
-  const auto ranges = plan_->leasable(scope_index);
-  for (; state.range < ranges.size(); ++state.range, state.offset = 0) {
-    const AddressRange& range = ranges[state.range];
-    for (; state.offset < range.size(); ++state.offset) {
-      const Ipv4 address{range.first.value + static_cast<uint32_t>(state.offset)};
-      const uint32_t number = place(plan_->scope(scope_index), address);
-      const Slot& slot = slots_[number];
-      if (slot.has(Slot::kRecorded) || slot.has(Slot::kListed) || slot.held()) continue;
-      if (!plan_->ours(address)) return number;
-    }
+uint32_t LeaseTable::first_not_placed(uint32_t first, uint32_t last) const {
+  for (uint64_t at = first; at <= last; at = (at / 64 + 1) * 64) {
+    const uint64_t word = ~placed_[at / 64] >> (at % 64);
+    if (word == 0) continue;
+    at += static_cast<uint64_t>(std::countr_zero(word));
+    return at <= last ? static_cast<uint32_t>(at) : 0;
   }
   return 0;
 }
 
+uint32_t LeaseTable::next_never_used(uint32_t run_index) {
+  Run& run = runs_[run_index];
+  const auto ranges = plan_->leasable(run.scope_index);
+  const uint64_t start = run.subnet.base.value + run.unused;
+  auto range = std::ranges::lower_bound(
+      ranges, start, {}, [](const AddressRange& r) { return uint64_t{r.last.value}; });
+  bool passed_ours = false;
+  for (; range != ranges.end(); ++range) {
+    const uint64_t from = std::max<uint64_t>(start, range->first.value) - run.subnet.base.value;
+    const uint32_t last = run.first + (range->last.value - run.subnet.base.value);
+    uint32_t number = first_not_placed(run.first + static_cast<uint32_t>(from), last);
+    for (; number != 0; number = first_not_placed(number + 1, last)) {
+      const bool ours = plan_->ours(address_of(number));
+      if (!passed_ours) run.unused = number - run.first;
+      if (!ours) return number;
+      passed_ours = true;
+    }
+  }
+  if (!passed_ours) run.unused = run.subnet.size();
+  return 0;
+}
+
 uint32_t LeaseTable::longest_unused(uint32_t scope_index) {
-  if (const uint32_t number = front_of(fresh_list(scope_index)); number != 0) return number;
-  if (const uint32_t number = next_never_used(scope_index); number != 0) return number;
-  return front_of(used_list(scope_index));
+  const uint32_t run = scope_runs_[scope_index];
+  if (const uint32_t number = front_of(fresh_list(run)); number != 0) return number;
+  if (const uint32_t number = next_never_used(run); number != 0) return number;
+  return front_of(used_list(run));
 }
 
 void LeaseTable::unlist(uint32_t number) {
@@ -216,8 +201,13 @@ void LeaseTable::settle(uint32_t number) {
     return;
   }
   const bool fresh = !slot.has(Slot::kRecorded);
-  lists_.push_back(fresh ? fresh_list(slot.scope_index) : used_list(slot.scope_index), number);
+  const uint32_t run = run_index(number);
+  lists_.push_back(fresh ? fresh_list(run) : used_list(run), number);
   slot.set(Slot::kListed);
+}
+
+void LeaseTable::let_go(uint32_t number) {
+  if (placed(number) && !slots_[number].held()) settle(number);
 }
 
 void LeaseTable::hold_for_offer(uint32_t number, uint32_t offer) {
@@ -240,179 +230,25 @@ void LeaseTable::unhold(uint32_t number, Slot::Flag held_by) {
   settle(number);
 }
 
-// --- records --------------------------------------------------------------------------------
-
-namespace {
-
-size_t outside_size(const LeaseRecord& r) {
-  const bool inside = r.hardware_address.size() + r.client_id.size() <= Slot::kIdBytes;
-  return (inside ? 0 : r.client_id.size()) + r.hostname.size() + r.relay_info.size();
-}
-
-}  // namespace
-
-LeaseTable::Room LeaseTable::take_room(uint32_t number, const LeaseRecord& record) {
-  const size_t size = outside_size(record);
-  const Slot& slot = slots_[number];
-  if (size == 0) return {true, 0};
-  if (slot.block != 0 && Arena::same_size(slot.outside_size(), size)) return {true, 0};
-  const uint32_t block = arena_.take(size);
-  return {block != 0, block};
-}
-
-void LeaseTable::give_back_room(const LeaseRecord& record, uint32_t block) {
-  if (block != 0) arena_.give_back(block, outside_size(record));
-}
-
-// The record's views may lead into this very slot: everything is copied before anything is written.
-void LeaseTable::store_bytes(Slot& slot, const LeaseRecord& record, uint32_t block) {
-  uint8_t inside[Slot::kIdBytes] = {};
-  uint8_t outside[Arena::kBlockBytesMax];
-  size_t size = 0;
-  const auto append = [&](Bytes field) {
-    if (!field.empty()) std::memcpy(outside + size, field.data(), field.size());
-    size += field.size();
-  };
-  const Bytes hardware = record.hardware_address;
-  if (!hardware.empty()) std::memcpy(inside, hardware.data(), hardware.size());
-  if (hardware.size() + record.client_id.size() > Slot::kIdBytes) {
-    append(record.client_id);
-  } else if (!record.client_id.empty()) {
-    std::memcpy(inside + hardware.size(), record.client_id.data(), record.client_id.size());
-  }
-  append(record.hostname);
-  append(record.relay_info);
-  CHECK(size == outside_size(record), "what was measured is what is stored");
-
-  const size_t old_size = slot.outside_size();
-  const bool reuse = block == 0 && slot.block != 0 && size != 0 && Arena::same_size(old_size, size);
-  if (!reuse) {
-    if (slot.block != 0) arena_.give_back(slot.block, old_size);
-    slot.block = block == 0 && size != 0 ? arena_.take(size) : block;
-  }
-  std::memcpy(slot.ids, inside, sizeof inside);
-  slot.hardware_type = record.hardware_type;
-  slot.hardware_size = static_cast<uint8_t>(hardware.size());
-  slot.client_id_size = static_cast<uint8_t>(record.client_id.size());
-  slot.hostname_size = static_cast<uint8_t>(record.hostname.size());
-  slot.relay_info_size = static_cast<uint8_t>(record.relay_info.size());
-  if (size == 0) return;
-  if (slot.block != 0) {
-    std::memcpy(arena_.data(slot.block), outside, size);
-    return;
-  }
-  // Recovery after the configuration lost most of its addresses: the binding counts, not its names.
-  if (!slot.client_id_inside()) slot.client_id_size = 0;
-  slot.hostname_size = slot.relay_info_size = 0;
-}
-
-void LeaseTable::write(uint32_t number, const LeaseRecord& record, uint32_t block) {
-  const Change change(*this, number);
-  Slot& slot = slots_[number];
-  const bool remembers = record.state == LeaseState::Active ||
-                         record.state == LeaseState::Released ||
-                         record.state == LeaseState::Expired;
-  const ClientIdentity client = record.identity();
-  const bool stays = slot.has(Slot::kIndexed) && remembers && identity_of(number) == client;
-  if (!stays) unindex_client(number);
-  if (slot.has(Slot::kCounted)) {
-    --declines_[slot.decline_source];
-    slot.clear(Slot::kCounted);
-  }
-  unlist(number);
-  slot.clear(Slot::kPending);
-  slot.set(Slot::kRecorded);
-  record.bootp ? slot.set(Slot::kBootp) : slot.clear(Slot::kBootp);
-  const bool nameless = client.id.empty();
-  store_bytes(slot, record, block);
-  const bool ends = record.state == LeaseState::Active || record.state == LeaseState::Declined;
-  // A later end is found when the present place in the wheel comes up.
-  if (slot.has(Slot::kScheduled) && (!ends || record.expiry < slot.expiry)) wheel_.remove(number);
-  slot.state = record.state;
-  slot.start = record.start;
-  slot.expiry = record.expiry;
-  slot.last_transaction = record.last_transaction;
-  slot.sequence = record.sequence;
-  if (remembers && !stays && !nameless) index_client(number);
-  settle(number);
-}
-
-void LeaseTable::mark_counted(uint32_t number, uint16_t source) {
-  slots_[number].decline_source = source;
-  slots_[number].set(Slot::kCounted);
-}
-
-// --- recovery -------------------------------------------------------------------------------
-
-void LeaseTable::restore(const LeaseRecord& record) {
-  const Scope* scope = plan_->scope_of(record.address);
-  if (scope == nullptr) {
-    orphans.put(record);
-    return;
-  }
-  const uint32_t number = place(*scope, record.address);
-  const Slot& slot = slots_[number];
-  if (slot.has(Slot::kRecorded) && record.sequence < slot.sequence) return;
-  restoring_ = true;
-  wheel_.start_at(record.last_transaction);
-  write(number, record);
-}
-
-void LeaseTable::finish_restore() {
-  if (!restoring_) return;
-  restoring_ = false;
-  const auto unused_since = [this](uint32_t number) {
-    const Slot& s = slots_[number];
-    return s.state == LeaseState::Expired ? s.expiry : s.last_transaction;
-  };
-  std::ranges::stable_sort(restored_free_, {}, unused_since);
-  for (const uint32_t number : restored_free_) settle(number);
-  restored_free_ = {};
-  // Walks over what is in use now, at start, rather than in the first client's turn.
-  for (uint32_t i = 0; i < scopes_.size(); ++i) next_never_used(i);
-}
-
-// --- time -----------------------------------------------------------------------------------
-
-std::optional<uint32_t> LeaseTable::take_due(LeaseSeconds now, size_t& budget) {
-  while (const auto number = wheel_.take_due(now, budget)) {
-    if (!slots_[*number].has(Slot::kPending)) return number;
-    wheel_.insert(*number, uint64_t{now} + 1);  // its own record is on the way
-  }
-  return std::nullopt;
-}
-
-void LeaseTable::shift_times(int64_t step_s) {
-  wheel_.shift_time(step_s);
-  for (size_t number = 0; number < slots_.size(); ++number) {
-    if (!recorded_page(number / kPageSlots)) {
-      number |= kPageSlots - 1;
-      continue;
-    }
-    Slot& slot = slots_[number];
-    slot.start = shifted(slot.start, step_s);
-    slot.expiry = shifted(slot.expiry, step_s);
-    slot.last_transaction = shifted(slot.last_transaction, step_s);
-    if (slot.has(Slot::kScheduled)) {
-      wheel_.insert(static_cast<uint32_t>(number), uint64_t{slot.expiry} + 1);
-    }
-  }
-  orphans.shift_times(step_s);
-}
-
 // --- view -----------------------------------------------------------------------------------
 
-LeaseTable::Use LeaseTable::use_of(const Slot& slot) const {
-  if (slot.state == LeaseState::Active) return Use::Active;
-  if (slot.state == LeaseState::Declined) return Use::Declined;
-  if (slot.kind == AddressKind::Outside) return Use::None;
-  if (slot.kind == AddressKind::Reserved) return Use::Reserved;
+LeaseTable::Use LeaseTable::use_of_kind(AddressKind kind) {
+  if (kind == AddressKind::Leasable) return Use::Free;
+  return kind == AddressKind::Reserved ? Use::Reserved : Use::None;
+}
+
+LeaseTable::Use LeaseTable::use_of(const Slot& slot) {
+  const bool outside = slot.kind == AddressKind::Outside;
+  if (slot.state == LeaseState::Active) return outside ? Use::Outside : Use::Active;
+  if (slot.state == LeaseState::Declined) return outside ? Use::Outside : Use::Declined;
+  if (slot.kind != AddressKind::Leasable) return use_of_kind(slot.kind);
   if (slot.held()) return Use::Offered;
-  return slot.state == LeaseState::Free ? Use::Free : Use::Remembered;
+  if (slot.state == LeaseState::Free) return Use::Free;
+  return slot.state == LeaseState::Released ? Use::Released : Use::Expired;
 }
 
 ScopeUse LeaseTable::use(uint32_t scope_index) const {
-  const auto& counts = scopes_[scope_index].counts;
+  const auto& counts = runs_[scope_runs_[scope_index]].counts;
   const auto count = [&](Use use) { return counts[static_cast<size_t>(use)]; };
   ScopeUse use;
   use.active = count(Use::Active);
@@ -420,17 +256,33 @@ ScopeUse LeaseTable::use(uint32_t scope_index) const {
   use.offered = count(Use::Offered);
   use.declined = count(Use::Declined);
   use.reserved = count(Use::Reserved);
-  use.expired_or_released = count(Use::Remembered);
-  use.total =
-      use.active + use.free_ + use.offered + use.declined + use.reserved + use.expired_or_released;
+  use.released = count(Use::Released);
+  use.expired = count(Use::Expired);
+  use.outside = count(Use::Outside);
+  use.total = use.active + use.free_ + use.offered + use.declined + use.reserved + use.released +
+              use.expired;
   return use;
+}
+
+LeaseCounts LeaseTable::lease_counts() const {
+  LeaseCounts counts = orphans.counts();
+  for (const Run& run : runs_) {
+    for (size_t state = 1; state < counts.size(); ++state) counts[state] += run.leases[state];
+  }
+  return counts;
+}
+
+uint64_t LeaseTable::lease_count() const {
+  const LeaseCounts counts = lease_counts();
+  return std::accumulate(counts.begin() + 1, counts.end(), uint64_t{0});
 }
 
 size_t LeaseTable::memory_bytes() const {
   constexpr size_t kPageBytes = 4096;
-  const size_t index_bytes = std::min(clients_.bytes_reserved(), clients_.size() * kPageBytes);
-  return pages_touched_ * kPageSlots * sizeof(Slot) + index_bytes + arena_.bytes_touched() +
-         orphans.memory_bytes();
+  constexpr size_t kPageSlots = kPageBytes / sizeof(Slot);
+  const size_t heads = std::min(HardwareIndex::kHeads * 4, hardware_.size() * kPageBytes);
+  return pages_touched_ * (kPageBytes + kPageSlots * 8) + clients_.bytes_touched() + heads +
+         arena_.bytes_touched() + orphans.memory_bytes();
 }
 
 }  // namespace hookline::lease

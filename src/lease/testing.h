@@ -137,7 +137,7 @@ struct Ask {
 
 // What became of a request.
 struct Answer {
-  enum class Kind { Immediate, Durable, Deferred, Dropped };
+  enum class Kind { Immediate, Durable, Deferred, ToProbe, Dropped };
   Kind kind = Kind::Dropped;
   Drop drop = Drop::NoAddress;
   ReplyKind reply = ReplyKind::None;
@@ -160,12 +160,15 @@ struct Answer {
 class World : public Endings {
  public:
   explicit World(std::shared_ptr<const Config> config, io::LinkTable link_table = default_links(),
-                 uint64_t seed = 7)
-      : links(std::move(link_table)), engine(*this, seed) {
+                 uint64_t seed = 7, size_t packets = kTurnPacketsMax)
+      : pool(packets), links(std::move(link_table)), engine(*this, seed) {
     const Result<void> done = engine.configure(std::move(config), links);
     CHECK(done.has_value(), "a configuration for a test is right");
   }
-  ~World() { commit(); }
+  ~World() {
+    commit();
+    for (Request& r : parked) complete(std::move(r).release());
+  }
 
   static io::LinkTable default_links() {
     return {{make_link(1, "eth0", "10.0.0.1", "10.0.0.0/24"),
@@ -204,7 +207,24 @@ class World : public Endings {
   Answer propose(const Ask& ask) {
     Batch<Request> batch;
     batch.push(request(ask));
-    Proposed proposed = engine.propose(std::move(batch), now());
+    return take(engine.propose(std::move(batch), now()));
+  }
+
+  // The probe of `address` ended: the record, if any, is committed, and what waited for any probe
+  // is proposed again, in order.
+  std::vector<Answer> probed(Ipv4 address, bool in_use) {
+    if (const auto record = engine.probed(address, in_use, now())) apply(*record);
+    std::vector<Answer> answers;
+    for (Request& r : std::exchange(parked, {})) {
+      Batch<Request> batch;
+      batch.push(std::move(r));
+      answers.push_back(take(engine.propose(std::move(batch), now())));
+    }
+    return answers;
+  }
+
+  // What became of one request.
+  Answer take(Proposed proposed) {
     Answer answer;
     answer.drop = last_drop;
     if (!proposed.immediate.empty()) {
@@ -216,6 +236,9 @@ class World : public Endings {
     } else if (!proposed.deferred.empty()) {
       answer.kind = Answer::Kind::Deferred;
       complete(std::move(proposed.deferred[0]).release());
+    } else if (!proposed.to_probe.empty()) {
+      answer = describe(proposed.to_probe[0].packet(), Answer::Kind::ToProbe);
+      parked.push_back(std::move(proposed.to_probe[0]));
     }
     return answer;
   }
@@ -262,6 +285,13 @@ class World : public Endings {
   void apply(LeaseRecord record) {
     record.sequence = ++sequence;
     engine.apply(record);
+  }
+
+  // A reload, to its end.
+  void reload(std::shared_ptr<const Config> config) {
+    CHECK(engine.configure(std::move(config), links).has_value(), "it is right");
+    while (engine.settle_some(3)) {
+    }
   }
 
   // DISCOVER, OFFER, REQUEST, ACK; the address, or none.
@@ -313,10 +343,11 @@ class World : public Endings {
   uint64_t sequence = 0;
   Drop last_drop = Drop::NoAddress;
   size_t drops = 0;
-  PacketPool pool{kTurnPacketsMax};
+  PacketPool pool;
   io::LinkTable links;
   Engine engine;
   std::vector<Proposal> uncommitted;
+  std::vector<Request> parked;
 };
 
 }  // namespace lease::testing

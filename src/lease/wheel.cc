@@ -5,7 +5,7 @@
 
 namespace hookline::lease {
 
-void Wheel::reset(LazyArray<Slot>* slots, SlotLists* lists) {
+void Wheel::reset(Slots* slots, SlotLists* lists) {
   slots_ = slots;
   lists_ = lists;
   time_ = 0;

@@ -19,7 +19,7 @@ class Wheel {
   static constexpr uint32_t kHeads = 4 * 256;
 
   // `lists` has kHeads heads for the wheel, from 0 on.
-  void reset(LazyArray<Slot>* slots, SlotLists* lists);
+  void reset(Slots* slots, SlotLists* lists);
   // Where an empty wheel starts; without effect otherwise.
   void start_at(LeaseSeconds time);
 
@@ -49,7 +49,7 @@ class Wheel {
   std::optional<LeaseSeconds> next_event() const;
   bool cascade_one();
 
-  LazyArray<Slot>* slots_ = nullptr;
+  Slots* slots_ = nullptr;
   SlotLists* lists_ = nullptr;
   LeaseSeconds time_ = 0;
   size_t size_ = 0;

@@ -91,7 +91,8 @@ struct Scope {
   std::string superscope;    // empty: none
   std::vector<Ipv4> relays;  // giaddr or link selection outside the subnet that mean this scope
   bool bootp = false;        // BOOTP clients are served from ranges too, not only reservations
-  OptionSet options;         // complete
+  bool conflict_detection = false;  // ask whether an address is in use before it is offered
+  OptionSet options;                // complete
   Boot boot;
   std::vector<Reservation> reservations;
 };
@@ -110,12 +111,114 @@ struct LeaseConfig {
   LeaseTimes times;  // of scopes that say nothing; already inherited by them
   uint32_t offer_hold_s = 60;
   uint32_t decline_quarantine_s = 3600;
+  // Conflict detection: probes of an address, and how long each waits for an answer.
+  uint32_t conflict_attempts = 1;
+  int64_t conflict_wait_ns = kNsPerSecond / 2;
+};
+
+// One value of HKLM\SYSTEM\CurrentControlSet\Services\DHCPServer\Parameters, which callouts read.
+struct RegistryValue {
+  std::string subkey;         // below that key, parts divided by a backslash; empty: the key itself
+  std::string name;           // empty: the key's default value
+  uint32_t type = 0;          // REG_SZ 1, REG_DWORD 4, REG_MULTI_SZ 7, …
+  std::vector<uint8_t> data;  // the registry's own bytes: texts are UTF-16LE with their NUL
+
+  bool operator==(const RegistryValue&) const = default;
+};
+
+// Which file stands for a name or a Windows path of a DLL.
+struct CalloutPath {
+  std::string name;  // compared without regard to case
+  std::string file;  // absolute, unless the configuration's own path is relative
+
+  bool operator==(const CalloutPath&) const = default;
+};
+
+enum class CalloutOrder : uint8_t { Alphabetical, Listed };
+
+// Who calls the callouts after the first: that one, as Microsoft documents it, or the server.
+enum class CalloutChaining : uint8_t { ByDlls, ByServer };
+
+struct CalloutConfig {
+  bool enabled = false;  // false, or no names: no callout is loaded
+  CalloutChaining chaining = CalloutChaining::ByDlls;
+  CalloutOrder order = CalloutOrder::Alphabetical;  // ByServer: always as listed
+  std::vector<std::string> names;                   // as configured, before any path map
+  std::vector<CalloutPath> files;                   // the path map
+  std::vector<RegistryValue> registry;              // names differ, without regard to case
+  std::vector<std::string> registry_subkeys;        // that exist, with or without values
+  std::string dir;                                  // where relative names of files begin
+  int64_t warn_slower_ns = 1'000'000;               // hooks that take longer are logged; 0: none is
+
+  bool operator==(const CalloutConfig&) const = default;
+};
+
+// Both ends included.
+struct NumberRange {
+  uint64_t first = 0;
+  uint64_t last = 0;
+
+  bool operator==(const NumberRange&) const = default;
+};
+
+// What one field of a datagram must be: any of these.
+struct RuleCondition {
+  std::string field;                    // as in FWPM_CONDITION_<field>
+  std::vector<NumberRange> values;      // addresses in host order, a MAC as 48 bits
+  std::vector<std::string> interfaces;  // of INTERFACE_INDEX: names instead of values
+
+  bool operator==(const RuleCondition&) const = default;
+};
+
+enum class RuleAction : uint8_t { Permit, Block, Limit };
+enum class LimitPer : uint8_t { Rule, Mac, Relay, Interface };
+
+// [[filter.rule]]
+struct FilterRule {
+  std::string layer;                // as in FWPM_LAYER_<layer>
+  std::vector<RuleCondition> when;  // all of them; none: every datagram
+  RuleAction action = RuleAction::Block;
+  int64_t interval_ns = 0;  // Limit: one datagram in so much time
+  uint32_t burst = 1;       // Limit: so many at once
+  LimitPer per = LimitPer::Rule;
+  uint8_t weight = 0;  // 0 to 15; the heavier is asked first
+
+  bool operator==(const FilterRule&) const = default;
+};
+
+struct DriverParameter {
+  std::string name;
+  bool is_number = false;
+  uint32_t number = 0;
+  std::string text;
+
+  bool operator==(const DriverParameter&) const = default;
+};
+
+// [[filter.driver]]
+struct FilterDriver {
+  std::string path;
+  bool required = true;  // false: the server starts without it when it does not load
+  std::vector<DriverParameter> parameters;
+
+  bool operator==(const FilterDriver&) const = default;
+};
+
+struct FilterConfig {
+  std::vector<FilterRule> rules;
+  std::vector<FilterDriver> drivers;
+  bool inline_completion = false;  // injections complete inside the call: for testing drivers
+  std::string dir;                 // where relative paths of drivers begin
+
+  bool operator==(const FilterConfig&) const = default;
 };
 
 struct Config {
   ServerConfig server;
   LeaseConfig leases;
   OptionSet options;  // global
+  CalloutConfig callouts;
+  FilterConfig filter;
   std::vector<Scope> scopes;
   uint32_t wire_count = 0;
   std::string path;  // the file it came from

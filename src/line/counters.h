@@ -30,13 +30,15 @@ struct Counters {
   Counter frames_received;
   Counter packets_entered;  // got a slot: entered == completed + packet drops + in flight
   Counter packets_completed;
-  Counter send_failures;   // completed, but the frame did not leave
-  Counter leases_granted;  // new bindings
+  Counter send_failures;       // completed, but the frame did not leave
+  Counter replies_suppressed;  // completed, and a callout wanted no reply
+  Counter leases_granted;      // new bindings
   Counter leases_renewed;
   Counter leases_released;
   Counter leases_declined;
   Counter leases_expired;
-  Counter commits;  // syncs of the journal that carried records
+  Counter leases_conflicted;  // addresses that a probe found in use
+  Counter commits;            // syncs of the journal that carried records
   Counter records_committed;
   Counter commit_ns;  // time in them
   Counter turns;

@@ -52,6 +52,7 @@ inline constexpr uint8_t kTftpServerName = 66;
 inline constexpr uint8_t kBootfileName = 67;
 inline constexpr uint8_t kUserClass = 77;
 inline constexpr uint8_t kRapidCommit = 80;
+inline constexpr uint8_t kClientFqdn = 81;
 inline constexpr uint8_t kRelayAgentInfo = 82;
 inline constexpr uint8_t kClientArchitecture = 93;
 inline constexpr uint8_t kIpv6OnlyPreferred = 108;

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -12,7 +11,9 @@
 #include "base/inet.h"
 #include "base/limits.h"
 #include "base/time.h"
+#include "io/large_memory.h"
 #include "io/links.h"
+#include "line/classifier.h"
 #include "line/config.h"
 #include "line/drop.h"
 #include "line/lease.h"
@@ -30,6 +31,10 @@ struct Ingress {
   uint16_t source_port = 0;
   int64_t arrived_ns = 0;          // Now::boot_ns of the turn that took it
   const io::Link* link = nullptr;  // valid until the links change; the pipeline drains before
+  // Of a frame that a packet callout injected: the layer where it enters, and what its injection is
+  // known by (the injector's). Null: it came from the wire. Set between take() and the filter.
+  Depth first_layer = Depth::Mac;
+  void* injection = nullptr;
 };
 
 enum class ReplyKind : uint8_t {
@@ -51,6 +56,7 @@ struct Grant {
   uint32_t lease_s = 0;
   uint32_t renew_s = 0;   // T1
   uint32_t rebind_s = 0;  // T2
+  uint32_t ticket = 0;    // the engine's own: what it holds until the record is committed
   const Scope* scope = nullptr;
   const Reservation* reservation = nullptr;
   LeaseRecord record;  // what to commit; views into this packet's request
@@ -80,8 +86,14 @@ struct Packet {
   uint16_t payload_offset = 0;  // of the UDP payload in `frame`
   uint16_t request_size = 0;    // bytes of the UDP payload
   uint16_t reply_size = 0;      // bytes of the reply's UDP payload
+  uint32_t message_hash = 0;    // of the client and xid; written when it is taken in
   bool traced = false;
-  void* callout_context = nullptr;  // PktContext
+  uint8_t probes = 0;         // addresses that were asked about for it: kProbesPerPacketMax
+  bool reply_edited = false;  // by a callout: its destination is to be found again
+  uint32_t slot = 0;          // place in the pool; never changes
+  // How many clones and references of its bytes packet callouts hold: the slot is not used again
+  // before that is 0. Null: they have never seen it.
+  const int32_t* borrowed = nullptr;
   Destination destination;
   Grant grant;
   Message message;
@@ -129,14 +141,22 @@ class PacketPool {
 
   size_t available() const { return free_.size(); }
   size_t size() const { return count_; }
+  // Packets that have not ended.
+  size_t in_use() const { return count_ - free_.size() - lingering_.size(); }
   // REQUIRES: available() > 0. The slot holds whatever its last packet left.
   PacketHandle take();
   void give_back(PacketHandle packet);
+  // Slots whose packet has ended while a packet callout still holds its bytes; reclaim() frees
+  // those that have come back.
+  size_t lingering() const { return lingering_.size(); }
+  void reclaim();
 
  private:
   size_t count_;
-  std::unique_ptr<Packet[]> slots_;
+  io::LargeMemory memory_;
+  Packet* slots_;
   std::vector<Packet*> free_;
+  std::vector<Packet*> lingering_;
 };
 
 }  // namespace hookline

@@ -13,6 +13,7 @@
 
 #include "base/version.h"
 #include "load/load.h"
+#include "server/callout_check.h"
 #include "server/cli_errors.h"
 #include "server/cli_files.h"
 #include "server/cli_operator.h"
@@ -32,6 +33,7 @@ struct Values {
   Target target;
   LeaseArguments leases;
   load::Options load;
+  check::CheckOptions callout_check;
   bool all = false;
   bool load_json = false;
   std::string path;
@@ -55,6 +57,8 @@ class CommandLine {
   void add_serve();
   void add_check();
   void add_views();
+  void add_callouts();
+  void add_callout();
   void add_leases();
   void add_trace();
   void add_changes();
@@ -95,6 +99,15 @@ int64_t duration_ns_of(const std::string& text) {
     if (number * ns < 9e18) return static_cast<int64_t>(number * ns);
   }
   throw CLI::ValidationError(text, "is not a duration, as 10s or 250ms");
+}
+
+template <class T, class Convert>
+CLI::Option* converted(CLI::App* app, const char* name, T& into, Convert convert, const char* what,
+                       const char* type) {
+  return app
+      ->add_option_function<std::string>(
+          name, [&into, convert](const std::string& text) { into = convert(text); }, what)
+      ->type_name(type);
 }
 
 // --- commands --------------------------------------------------------------------------------
@@ -183,6 +196,49 @@ void CommandLine::add_views() {
     add_control(view);
     add_format(view);
   }
+}
+
+void CommandLine::add_callouts() {
+  CLI::App* callouts = app_.add_subcommand(
+      "callouts", "Show each callout's hooks: calls, times, and what went wrong.");
+  callouts->footer("Example: hookline callouts --format json");
+  callouts->callback([this, callouts] {
+    if (!callouts->get_subcommands().empty()) return;
+    action_ = [this](Streams s) { return show_callouts(values_.target, s); };
+  });
+  add_control(callouts);
+  add_format(callouts);
+  add_change(*callouts, "reload", "reload-callouts",
+             "Stop and unload the callouts, and load those of the configuration.",
+             "hookline callouts reload", false);
+}
+
+void CommandLine::add_callout() {
+  CLI::App* callout = command(app_, "callout", "Try a callout out, without a server.",
+                              "hookline callout check mac.so", nullptr);
+  CLI::App* check = command(
+      *callout, "check",
+      "Drive a callout through every exchange in a process of its own; say its hooks, their "
+      "times, and every breach of the contract. Exit 1: breaches; 2: it does not load.",
+      "hookline callout check mac.so",
+      [this](Streams streams) { return check::run_callout_check(values_.callout_check, streams); });
+  check::CheckOptions& o = values_.callout_check;
+  check->add_option("FILE", o.file, "the callout")->type_name("")->required();
+  check->add_option("--config", o.config, "its registry and path map are this configuration's")
+      ->type_name("FILE");
+  check->add_option("--packets", o.rounds, "exchanges of four packets that are timed")
+      ->check(CLI::Range(1u, 1'000'000u))
+      ->capture_default_str();
+  converted(check, "--budget", o.budget_ns, duration_ns_of, "that a hook may take [1ms]", "TIME");
+  converted(check, "--timeout", o.timeout_ns, duration_ns_of,
+            "after which a hook counts as hanging [10s]", "TIME");
+  check
+      ->add_option_function<std::string>(
+          "--format", [&o](const std::string& text) { o.json = text == "json"; },
+          "table or json [table]")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORMAT");
+  check->add_flag("--verbose", o.verbose, "show what it logs");
 }
 
 void CommandLine::add_leases() {
@@ -286,15 +342,6 @@ int run_load(const Values& values, Streams streams) {
   return report->clean() ? kExitOk : kExitFailed;
 }
 
-template <class T, class Convert>
-CLI::Option* converted(CLI::App* app, const char* name, T& into, Convert convert, const char* what,
-                       const char* type) {
-  return app
-      ->add_option_function<std::string>(
-          name, [&into, convert](const std::string& text) { into = convert(text); }, what)
-      ->type_name(type);
-}
-
 void CommandLine::add_load() {
   CLI::App* load = command(
       app_, "load", "Be many DHCP clients, or a relay full of them, on one interface, and measure.",
@@ -345,6 +392,8 @@ CommandLine::CommandLine() {
   add_serve();
   add_check();
   add_views();
+  add_callouts();
+  add_callout();
   add_leases();
   add_trace();
   add_changes();

@@ -133,6 +133,10 @@ int show_scopes(const Target& target, Streams streams) {
   return show_rows(target, "scopes", {}, control::scope_columns(), "no scopes", streams);
 }
 
+int show_callouts(const Target& target, Streams streams) {
+  return show_rows(target, "callouts", {}, control::callout_columns(), "no callouts", streams);
+}
+
 int show_drops(const Target& target, bool all, Streams streams) {
   if (target.format != Format::Table || all) {
     return show_rows(target, "drops", {}, control::drop_columns(), "", streams);

@@ -29,6 +29,7 @@ int show_leases(const Target& target, const LeaseArguments& arguments, Streams s
 int show_scopes(const Target& target, Streams streams);
 // `all`: the reasons with a count of 0 too, which a table leaves out.
 int show_drops(const Target& target, bool all, Streams streams);
+int show_callouts(const Target& target, Streams streams);
 int show_metrics(const Target& target, Streams streams);
 // Until the server stops or the process is ended.
 int follow_trace(const Target& target, const std::string& client, Streams streams);

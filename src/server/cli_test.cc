@@ -55,6 +55,7 @@ const std::vector<std::vector<std::string>>& commands() {
                                                                   {"scopes"},
                                                                   {"metrics"},
                                                                   {"trace"},
+                                                                  {"callout", "check"},
                                                                   {"lease"},
                                                                   {"lease", "release"},
                                                                   {"lease", "delete"},
@@ -253,6 +254,7 @@ TEST_F(CliControl, changes) {
   }
   EXPECT_EQ(ask({"lease", "release", "10.0.0.1"}).out, "released 10.0.0.1\n");
   EXPECT_EQ(ask({"lease", "delete", "10.0.0.2"}).out, "deleted 10.0.0.2\n");
+  EXPECT_EQ(ask({"callouts", "reload"}).out, "loaded: audit.so\n");
   EXPECT_EQ(ask({"lease", "delete", "10.0.0"}).status, kExitFailed);
   service.refuse = "a.toml:1:2: wrong\nb.toml:3:4: wrong too";
   const Outcome bad = ask({"reload"});
@@ -261,7 +263,18 @@ TEST_F(CliControl, changes) {
   server.reset();
   EXPECT_EQ(service.asked,
             (std::vector<std::string>{"pause", "resume", "reload", "authorize", "unauthorize",
-                                      "release 10.0.0.1", "delete 10.0.0.2"}));
+                                      "release 10.0.0.1", "delete 10.0.0.2", "reload_callouts"}));
+}
+
+TEST_F(CliControl, callouts) {
+  EXPECT_EQ(hookline({"callouts", "sideways"}).status, kExitUsage);
+  server->start();
+  EXPECT_EQ(ask({"callouts"}).out, "no callouts\n");
+  EXPECT_EQ(ask({"callouts", "--format", "json"}).out, "[]\n");
+  service.callouts_.emplace_back();
+  service.callouts_[0].callout = "audit.so";
+  EXPECT_NE(ask({"callouts"}).out.find("\naudit.so "), std::string::npos);
+  server.reset();
 }
 
 TEST_F(CliControl, a_trace_ends_with_the_server) {

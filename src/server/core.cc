@@ -16,7 +16,10 @@ Core::Core(World world, std::shared_ptr<const Config> config)
     : world_(world),
       config_(std::move(config)),
       in_flight_(world.hash_seed),
-      ends_(pool_, in_flight_, traces_, counters_),
+      parked_(world.address_probe),
+      callout_trace_(traces_),
+      callouts_(ends_, counters_, &callout_trace_),
+      ends_(pool_, in_flight_, callouts_, traces_, counters_),
       receiver_(world.port, pool_, ends_, counters_),
       filter_(ends_, counters_),
       decoder_(ends_),
@@ -25,9 +28,11 @@ Core::Core(World world, std::shared_ptr<const Config> config)
       engine_(std::make_unique<lease::Engine>(ends_, world.hash_seed)) {}
 
 Result<std::unique_ptr<Core>> Core::start(World world, std::shared_ptr<const Config> config,
-                                          store::Journal::Options journal_options) {
+                                          store::Journal::Options journal_options,
+                                          callout::Hosts hosts) {
   std::unique_ptr<Core> core(new Core(world, std::move(config)));
   if (auto opened = core->open(journal_options); !opened) return tl::unexpected(opened.error());
+  core->callouts_.start(std::move(hosts));
   return core;
 }
 
@@ -43,9 +48,11 @@ Result<void> Core::open(store::Journal::Options journal_options) {
   const io::ClockReading reading = world_.clock.read();
   lease_clock_.read(reading.boot_ns, reading.wall_ns);  // from here on a step is seen as one
   open_gate();
+  parked_.configure(config_->leases);
   pipeline_ = std::make_unique<Pipeline>(
-      Stages{receiver_, filter_, decoder_, *engine_, *journal_, encoder_, injector_}, world_.clock,
-      world_.links, gate_, in_flight_, ends_, traces_, counters_, world_.log);
+      Stages{receiver_, filter_, callouts_, decoder_, *engine_, *journal_, encoder_, injector_},
+      world_.clock, world_.links, gate_, in_flight_, parked_, ends_, traces_, counters_,
+      world_.log);
   return {};
 }
 
@@ -73,6 +80,8 @@ Now Core::follow_step(Now now) {
   const int64_t step_s = -lease_clock_.ahead_s();
   if (auto done = journal_->commit_clock_step(step_s, now); !done) {
     world_.log.error("clock step not recorded", {{"why", done.error().text}});
+    // A step that no journal can hold: lease time stays what it was.
+    step_unrecorded_ = done.error().kind != ErrorKind::Invalid;
     return now;
   }
   step_unrecorded_ = false;
@@ -88,11 +97,28 @@ int64_t Core::idle_ns() {
   return std::max<int64_t>(0, pipeline_->idle_until(now) - now.boot_ns);
 }
 
-void Core::stop() { pipeline_->drain(read_clock()); }
+void Core::stop() {
+  pipeline_->drain(read_clock());
+  callouts_.stop();
+}
+
+std::optional<Result<void>> Core::replace_callouts(const LoadHosts& load) {
+  pipeline_->hold_receiving(true);
+  if (packets_in_flight() != 0) return std::nullopt;
+  callouts_.stop();
+  Result<callout::Hosts> hosts = load();
+  if (hosts) {
+    callouts_.start(std::move(*hosts));
+    if (pipeline_->paused()) callouts_.control(callout::Control::Pause);
+  }
+  pipeline_->hold_receiving(false);
+  return hosts ? Result<void>() : tl::unexpected(hosts.error());
+}
 
 Result<void> Core::reconfigure(std::shared_ptr<const Config> config) {
   if (auto done = engine_->configure(config, world_.links.table()); !done) return done;
   config_ = std::move(config);
+  parked_.configure(config_->leases);
   journal_->name_scopes(scope_names(*config_));
   open_gate();
   return {};

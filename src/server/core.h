@@ -2,12 +2,16 @@
 // for the simulator (tests/sim, on a fake wire, disk and clock) alike.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/log.h"
+#include "callout/callouts.h"
 #include "filter/filter_engine.h"
 #include "inject/injector.h"
+#include "io/address_probe.h"
 #include "io/background.h"
 #include "io/clock.h"
 #include "io/files.h"
@@ -18,8 +22,10 @@
 #include "line/config.h"
 #include "line/counters.h"
 #include "receive/receiver.h"
+#include "server/callout_trace.h"
 #include "server/in_flight.h"
 #include "server/packet_ends.h"
+#include "server/parked.h"
 #include "server/pipeline.h"
 #include "server/trace.h"
 #include "store/journal.h"
@@ -36,21 +42,30 @@ struct World {
   io::PacketPort& port;
   io::LinkMonitor& links;
   Logger& log;
-  uint64_t hash_seed = 0;  // secret: clients choose what is hashed
+  uint64_t hash_seed = 0;                     // secret: clients choose what is hashed
+  io::AddressProbe* address_probe = nullptr;  // null: no address is ever found in use
 };
 
 class Core {
  public:
-  // Recovers the leases from the state directory and is ready for its first turn.
+  // Recovers the leases from the state directory, tells the callouts START, and is ready for its
+  // first turn.
   static Result<std::unique_ptr<Core>> start(World world, std::shared_ptr<const Config> config,
-                                             store::Journal::Options journal_options = {});
+                                             store::Journal::Options journal_options = {},
+                                             callout::Hosts hosts = {});
 
   // Packet thread, all of them.
   Now read_clock();
   bool turn();
   // Nanoseconds that the packet thread may sleep if no frame comes.
   int64_t idle_ns();
+  // Ends every packet, then tells the callouts STOP and unloads them. No turn after it.
   void stop();
+  // Other callouts without losing a packet. While packets are inside nothing more is received, and
+  // nullopt says: call again after some turns. Then STOP, the old ones are unloaded, `load` makes
+  // the new ones, START. Where it fails there are none.
+  using LoadHosts = std::function<Result<callout::Hosts>()>;
+  std::optional<Result<void>> replace_callouts(const LoadHosts& load);
   Result<void> reconfigure(std::shared_ptr<const Config> config);
   Result<void> release_lease(Ipv4 address);
   Result<void> delete_lease(Ipv4 address);
@@ -63,6 +78,7 @@ class Core {
   const io::LinkTable& links() const { return world_.links.table(); }
   const lease::LeaseClock& lease_clock() const { return lease_clock_; }
   std::string why_not_granting() const { return pipeline_->why_not_granting(); }
+  std::vector<callout::HostStats> callout_stats() const { return callouts_.stats(); }
   size_t packets_in_flight() const { return pool_.size() - pool_.available(); }
 
   // Any thread.
@@ -84,6 +100,9 @@ class Core {
   TraceHub traces_;
   PacketPool pool_;
   InFlight in_flight_;
+  Parked parked_;
+  CalloutTrace callout_trace_;
+  callout::Callouts callouts_;
   PacketEnds ends_;
   receive::Receiver receiver_;
   filter::FilterEngine filter_;

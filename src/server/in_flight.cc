@@ -5,20 +5,21 @@ namespace hookline::server {
 namespace {
 
 bool same_message(const Packet& a, const Packet& b) {
-  return a.message.xid == b.message.xid && a.message.type == b.message.type &&
-         a.ingress.ifindex == b.ingress.ifindex && a.ingress.vlan == b.ingress.vlan &&
-         a.message.giaddr == b.message.giaddr && a.message.identity() == b.message.identity();
+  return a.message_hash == b.message_hash && a.message.xid == b.message.xid &&
+         a.message.type == b.message.type && a.ingress.ifindex == b.ingress.ifindex &&
+         a.ingress.vlan == b.ingress.vlan && a.message.giaddr == b.message.giaddr &&
+         a.message.identity() == b.message.identity();
 }
 
 }  // namespace
 
 InFlight::InFlight(uint64_t hash_seed) : hash_seed_(hash_seed), places_(kPlaces, nullptr) {}
 
-size_t InFlight::home(const Packet& packet) const {
-  return packet.message.identity().hash(hash_seed_ ^ packet.message.xid) & (kPlaces - 1);
-}
+size_t InFlight::home(const Packet& packet) { return packet.message_hash & (kPlaces - 1); }
 
-bool InFlight::enter(const Packet& packet) {
+bool InFlight::enter(Packet& packet) {
+  packet.message_hash =
+      static_cast<uint32_t>(packet.message.identity().hash(hash_seed_ ^ packet.message.xid));
   size_t place = home(packet);
   for (; places_[place] != nullptr; place = (place + 1) & (kPlaces - 1)) {
     if (same_message(*places_[place], packet)) return false;

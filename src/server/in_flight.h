@@ -14,7 +14,7 @@ class InFlight {
   explicit InFlight(uint64_t hash_seed);
 
   // False: the same message (ingress, giaddr, client, xid, type) is in already; nothing changes.
-  bool enter(const Packet& packet);
+  bool enter(Packet& packet);
   // Does nothing for a packet that never entered.
   void leave(const Packet& packet);
   size_t size() const { return size_; }
@@ -24,7 +24,7 @@ class InFlight {
   static constexpr size_t kPlaces = 2 * kPacketsMax;
   static_assert((kPlaces & (kPlaces - 1)) == 0);
 
-  size_t home(const Packet& packet) const;
+  static size_t home(const Packet& packet);
   void close_gap(size_t gap);
 
   uint64_t hash_seed_;

@@ -1,6 +1,8 @@
 #include "server/operator_service.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "config/changes.h"
 
@@ -10,8 +12,46 @@ namespace {
 
 // Leases that one job on the packet thread looks at: about 0.1 ms, so that packets hardly wait.
 constexpr size_t kLeasesPerJob = 1024;
+// Slots that one job looks at again after a reload: 0.2 ms.
+constexpr size_t kSlotsPerJob = 8192;
 
 std::vector<uint8_t> copy(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
+
+control::CalloutRow row_of(const callout::HostStats& host, callout::Hook hook) {
+  const callout::HookStats& stats = host.by_hook[static_cast<size_t>(hook)];
+  control::CalloutRow row;
+  row.callout = host.name;
+  row.path = host.path;
+  row.host = "in-process";
+  row.hook = callout::hook_name(hook);
+  row.calls = stats.calls;
+  row.total_ns = stats.total_ns;
+  row.p50_ns = stats.p50_ns;
+  row.p99_ns = stats.p99_ns;
+  row.max_ns = stats.max_ns;
+  row.slow = stats.slow;
+  if (hook == callout::Hook::NewPkt) row.refused = host.refused;
+  if (hook == callout::Hook::PktSend) row.suppressed = host.suppressed;
+  for (size_t i = 0; i < callout::kBreachCount; ++i) {
+    const bool fault = static_cast<callout::Breach>(i) == callout::Breach::Exception;
+    (fault ? row.faults : row.breaches) += stats.breaches[i];
+  }
+  return row;
+}
+
+void add_rows(const callout::HostStats& host, std::vector<control::CalloutRow>& out) {
+  for (size_t i = 0; i < callout::kHookCount; ++i) {
+    const auto hook = static_cast<callout::Hook>(i);
+    if ((host.hooks & callout::hook_bit(hook)) != 0) out.push_back(row_of(host, hook));
+  }
+  if (host.hooks != 0) return;
+  control::CalloutRow row;
+  row.callout = host.name;
+  row.path = host.path;
+  row.host = "in-process";
+  row.hook = "none";
+  out.push_back(std::move(row));
+}
 
 std::vector<uint8_t> suboption(Bytes relay_info, uint8_t code) {
   Message message;
@@ -22,12 +62,13 @@ std::vector<uint8_t> suboption(Bytes relay_info, uint8_t code) {
 }  // namespace
 
 OperatorService::OperatorService(Core& core, Mailbox& mailbox, io::Clock& clock, ServerFacts facts,
-                                 LoadConfig load, Logger& log)
+                                 LoadConfig load, CalloutSource callouts, Logger& log)
     : core_(core),
       mailbox_(mailbox),
       clock_(clock),
       facts_(std::move(facts)),
       load_(std::move(load)),
+      callouts_(std::move(callouts)),
       log_(log),
       started_(clock.read()),
       config_loaded_s_(started_.wall_ns / kNsPerSecond) {}
@@ -47,6 +88,7 @@ Result<control::Status> OperatorService::status() {
   status.uptime_s = (now.boot_ns - started_.boot_ns) / kNsPerSecond;
   status.config_loaded_s = config_loaded_s_;
   status.journal.directory = facts_.state_dir;
+  status.callouts_missing = callouts_.missing;
   auto done = on_packet_thread([&] { fill_status(status); });
   if (!done) return tl::unexpected(done.error());
   return status;
@@ -59,15 +101,11 @@ void OperatorService::fill_status(control::Status& status) {
     status.interfaces.push_back(std::move(row));
   }
   status.scopes = core_.config().scopes.size();
-  for (const Scope& scope : core_.config().scopes) {
-    const lease::ScopeUse use = core_.engine().use(scope.index);
-    status.leases[static_cast<size_t>(LeaseState::Active)] += use.active;
-    status.leases[static_cast<size_t>(LeaseState::Declined)] += use.declined;
-    status.leases[static_cast<size_t>(LeaseState::Expired)] += use.expired_or_released;
-  }
+  status.leases = core_.engine().lease_counts();
   status.offers = core_.engine().offer_count();
   status.packets_in_flight = core_.packets_in_flight();
   status.config_path = core_.config().path;
+  for (const callout::HostStats& host : core_.callout_stats()) status.callouts.push_back(host.name);
   const store::Journal::Stats& stats = core_.journal().stats();
   status.journal.bytes = stats.disk_bytes;
   status.journal.segments = stats.segments;
@@ -99,7 +137,10 @@ control::ScopeRow OperatorService::row_of(const Scope& scope) const {
   row.offered = use.offered;
   row.declined = use.declined;
   row.reserved = use.reserved;
-  row.free = use.free_;
+  row.free = use.free_ + use.released + use.expired;
+  row.released = use.released;
+  row.expired = use.expired;
+  row.outside = use.outside;
   return row;
 }
 
@@ -149,6 +190,13 @@ Result<control::LeasePage> OperatorService::leases(const control::LeaseFilter& f
       if (auto record = core_.engine().find(*filter.address)) take(*record);
       return;
     }
+    if (filter.hardware_address && cursor == 0) {
+      if (core_.engine().visit_hardware(*filter.hardware_address, kLeasesPerJob, take)) {
+        std::ranges::sort(page.rows, {}, &control::LeaseRow::address);
+        return;
+      }
+      page.rows.clear();  // more of them than one job looks at: the scan finds them all
+    }
     cursor = core_.engine().scan(cursor, std::min(max, kLeasesPerJob), take);
     page.more = cursor != lease::kScanDone;
   });
@@ -174,13 +222,13 @@ Result<void> OperatorService::delete_lease(Ipv4 address) {
 Result<void> OperatorService::pause() {
   core_.gate().paused = true;
   log_.info("paused by an operator");
-  return {};
+  return on_packet_thread([this] { core_.turn(); });  // which tells the callouts
 }
 
 Result<void> OperatorService::resume() {
   core_.gate().paused = false;
   log_.info("continued by an operator");
-  return {};
+  return on_packet_thread([this] { core_.turn(); });
 }
 
 Result<void> OperatorService::set_authorized(bool authorized) {
@@ -189,7 +237,16 @@ Result<void> OperatorService::set_authorized(bool authorized) {
   return {};
 }
 
+// Until every address in use is what the new configuration says, in slices between turns.
+void OperatorService::finish_reload() {
+  bool more = true;
+  while (more && on_packet_thread([&] { more = core_.engine().settle_some(kSlotsPerJob); })) {
+  }
+  core_.engine().discard_old();
+}
+
 Result<std::string> OperatorService::reload() {
+  const std::lock_guard one_reload(reloading_);
   auto loaded = load_();
   if (!loaded) {
     log_.error("configuration not reloaded; the old one stays", {{"why", loaded.error().text}});
@@ -197,15 +254,19 @@ Result<std::string> OperatorService::reload() {
   }
   std::shared_ptr<const Config> before;
   Result<void> swapped;
-  auto done = on_packet_thread([&] {
-    before = core_.shared_config();
-    swapped = core_.reconfigure(*loaded);
-  });
+  Result<void> done = core_.engine().prepare(*loaded);
+  if (done) {
+    done = on_packet_thread([&] {
+      before = core_.shared_config();
+      swapped = core_.reconfigure(*loaded);
+    });
+  }
   if (done) done = swapped;
   if (!done) {
     log_.error("configuration not reloaded; the old one stays", {{"why", done.error().text}});
     return tl::unexpected(done.error());
   }
+  finish_reload();
   config_loaded_s_ = clock_.read().wall_ns / kNsPerSecond;
   std::string text;
   for (const std::string& change : config::describe_changes(*before, **loaded)) {
@@ -216,6 +277,39 @@ Result<std::string> OperatorService::reload() {
   }
   if (text.empty()) text = "nothing changed";
   log_.info("configuration reloaded", {{"changes", text}});
+  return text;
+}
+
+Result<std::vector<control::CalloutRow>> OperatorService::callouts() {
+  std::vector<callout::HostStats> hosts;
+  auto done = on_packet_thread([&] { hosts = core_.callout_stats(); });
+  if (!done) return tl::unexpected(done.error());
+  std::vector<control::CalloutRow> rows;
+  for (const callout::HostStats& host : hosts) add_rows(host, rows);
+  return rows;
+}
+
+// Packets that are inside end first; new ones wait in the kernel's queue meanwhile.
+Result<std::string> OperatorService::reload_callouts() {
+  std::string text;
+  const auto load = [&]() -> Result<callout::Hosts> {
+    callout::Loader::Loaded loaded = callouts_.load(core_.config().callouts);
+    for (const auto& host : loaded.hosts) {
+      text += (text.empty() ? "loaded: " : ", ") + std::string(host->name());
+    }
+    callouts_.missing = std::move(loaded.failures);
+    return std::move(loaded.hosts);
+  };
+  std::optional<Result<void>> outcome;
+  while (!outcome) {
+    auto done = on_packet_thread([&] { outcome = core_.replace_callouts(load); });
+    if (!done) return tl::unexpected(done.error());
+    if (!outcome) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  if (!*outcome) return tl::unexpected(outcome->error());
+  if (text.empty()) text = "no callout is loaded";
+  for (const std::string& missing : callouts_.missing) text += "\nnot loaded: " + missing;
+  log_.info("callouts reloaded", {{"outcome", text}});
   return text;
 }
 

@@ -2,14 +2,23 @@
 // thread; whatever touches the packet thread's state goes through the Mailbox.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <mutex>
 #include <string>
 
+#include "callout/loader.h"
 #include "control/service.h"
 #include "server/core.h"
 #include "server/mailbox.h"
 
 namespace hookline::server {
+
+// Where callouts come from, and which of them did not come at the start.
+struct CalloutSource {
+  std::function<callout::Loader::Loaded(const CalloutConfig&)> load;
+  std::vector<std::string> missing;
+};
 
 struct ServerFacts {
   std::string version;
@@ -23,7 +32,7 @@ class OperatorService final : public control::Service {
   using LoadConfig = std::function<Result<std::shared_ptr<const Config>>()>;
 
   OperatorService(Core& core, Mailbox& mailbox, io::Clock& clock, ServerFacts facts,
-                  LoadConfig load, Logger& log);
+                  LoadConfig load, CalloutSource callouts, Logger& log);
 
   const Counters& counters() const override { return core_.counters(); }
   Result<control::Status> status() override;
@@ -36,6 +45,8 @@ class OperatorService final : public control::Service {
   Result<void> resume() override;
   Result<void> set_authorized(bool authorized) override;
   Result<std::string> reload() override;
+  Result<std::vector<control::CalloutRow>> callouts() override;
+  Result<std::string> reload_callouts() override;
   Result<void> resume_journal() override;
   Result<uint64_t> trace_open(std::string_view client) override;
   bool trace_next(uint64_t trace, std::string& line) override;
@@ -45,6 +56,7 @@ class OperatorService final : public control::Service {
   // Runs `job` on the packet thread; Busy when that has stopped.
   Result<void> on_packet_thread(const std::function<void()>& job);
   void fill_status(control::Status& status);
+  void finish_reload();
   control::LeaseRow row_of(const LeaseRecord& record) const;
   control::ScopeRow row_of(const Scope& scope) const;
 
@@ -53,9 +65,11 @@ class OperatorService final : public control::Service {
   io::Clock& clock_;
   ServerFacts facts_;
   LoadConfig load_;
+  CalloutSource callouts_;
   Logger& log_;
   io::ClockReading started_;
-  int64_t config_loaded_s_;
+  std::mutex reloading_;  // by a signal or by an operator: one at a time
+  std::atomic<int64_t> config_loaded_s_;
 };
 
 }  // namespace hookline::server

@@ -8,6 +8,7 @@ void PacketEnds::drop(PacketHandle packet, Drop reason) {
   if (traces_.active() && (packet->traced || traces_.follows(*packet))) {
     traces_.line(*packet, "dropped", drop_info(reason).text);
   }
+  callouts_.ended(*packet, reason);
   end(std::move(packet));
 }
 
@@ -17,6 +18,7 @@ void PacketEnds::drop_frame(Drop reason, uint64_t count) {
 
 void PacketEnds::complete(PacketHandle packet) {
   counters_.packets_completed.add();
+  callouts_.ended(*packet, std::nullopt);
   end(std::move(packet));
 }
 

@@ -1,6 +1,7 @@
 // The two ends of a packet: completed, or dropped with a reason (invariant 3). Packet thread only.
 #pragma once
 
+#include "callout/callouts.h"
 #include "line/counters.h"
 #include "line/stages.h"
 #include "server/in_flight.h"
@@ -10,8 +11,14 @@ namespace hookline::server {
 
 class PacketEnds final : public Endings {
  public:
-  PacketEnds(PacketPool& pool, InFlight& in_flight, TraceHub& traces, Counters& counters)
-      : pool_(pool), in_flight_(in_flight), traces_(traces), counters_(counters) {}
+  // Keeps the references, and uses none of them yet.
+  PacketEnds(PacketPool& pool, InFlight& in_flight, callout::Callouts& callouts, TraceHub& traces,
+             Counters& counters)
+      : pool_(pool),
+        in_flight_(in_flight),
+        callouts_(callouts),
+        traces_(traces),
+        counters_(counters) {}
 
   void drop(PacketHandle packet, Drop reason) override;
   void drop_frame(Drop reason, uint64_t count) override;
@@ -22,6 +29,7 @@ class PacketEnds final : public Endings {
 
   PacketPool& pool_;
   InFlight& in_flight_;
+  callout::Callouts& callouts_;
   TraceHub& traces_;
   Counters& counters_;
 };

@@ -9,13 +9,14 @@
 namespace hookline::server {
 
 Pipeline::Pipeline(Stages stages, io::Clock& clock, io::LinkMonitor& links, Gate& gate,
-                   InFlight& in_flight, Endings& endings, TraceHub& traces, Counters& counters,
-                   Logger& log)
+                   InFlight& in_flight, Parked& parked, Endings& endings, TraceHub& traces,
+                   Counters& counters, Logger& log)
     : stages_(stages),
       clock_(clock),
       links_(links),
       gate_(gate),
       in_flight_(in_flight),
+      parked_(parked),
       endings_(endings),
       traces_(traces),
       counters_(counters),
@@ -25,43 +26,56 @@ bool Pipeline::turn(Now now) {
   counters_.turns.add();
   follow_links();
   follow_journal(now);
+  follow_gate();
+  tell_conflicts(address_conflicts(now));
 
-  Batch<Request> requests = admit_new(now);
+  Batch<Request> requests = without_too_old(take_waiting(), now);
+  admit_new(requests, 0, now);
   lease::Proposed proposed = stages_.engine.propose(std::move(requests), now);
   trace_decisions(proposed.immediate, "decided");
   trace_decisions(proposed.durable, "proposed");
   deferred_ = std::move(proposed.deferred);
+  park(std::move(proposed.to_probe), now);
 
+  tell_nacked(proposed.immediate);
   // OFFERs leave while the disk already works.
+  const size_t acks = proposed.durable.size();
   const bool committing = begin_commit(proposed.durable, now);
   bool busy = send(stages_.encoder.encode(std::move(proposed.immediate)), now) || committing;
   if (committing) {
+    // The next turn's packets: they would only wait for this one's end.
+    if (stages_.journal.disk_is_working()) admit_new(deferred_, acks, now);
     Batch<Committed> committed = end_without_reply(finish_commit());
     send(stages_.encoder.encode(std::move(committed)), now);
   }
-  busy |= finish(stages_.injector.completions(now));
+  busy |= finish(stages_.injector.completions(now), now);
 
+  stages_.callouts.turn_ended();
   feed_snapshot();
-  return busy || !deferred_.empty() || stages_.journal.snapshot_open();
+  return busy || !deferred_.empty() || parked_.has_ready() || stages_.journal.snapshot_open();
 }
 
 int64_t Pipeline::idle_until(Now now) const {
   const LeaseSeconds expiry = stages_.engine.next_expiry();
   // Once a second whatever happens: the clock is read, a full disk is tried again.
-  if (expiry == 0 || expiry > now.lease_s) return now.boot_ns + kNsPerSecond;
-  return now.boot_ns;
+  const bool due = expiry != 0 && expiry <= now.lease_s;
+  return std::min(now.boot_ns + (due ? 0 : kNsPerSecond), parked_.next_due_ns());
 }
 
-Batch<Request> Pipeline::admit_new(Now now) {
-  const size_t room = std::min(kTurnPacketsMax - deferred_.size(), stages_.injector.room());
+// Appends what came in to `requests`: what waited goes first, so a client's packets keep their
+// order. `acks` more packets will be injected before these.
+void Pipeline::admit_new(Batch<Request>& requests, size_t acks, Now now) {
+  if (holding_) return;
+  const size_t free = stages_.injector.room();
+  const size_t room =
+      std::min(kTurnPacketsMax - requests.size(), free - std::min(free, requests.size() + acks));
   Batch<Frame> frames = stages_.receiver.take(room, links_.table(), now);
   Batch<Admitted> admitted = stages_.filter.admit(std::move(frames));
+  if (!stages_.callouts.empty()) admitted = through_callouts(std::move(admitted));
   Batch<Request> fresh = through_gate(stages_.decoder.decode(std::move(admitted)), now);
-  // What waited goes first: a client's packets keep their order.
-  Batch<Request> requests = std::move(deferred_);
+  stages_.callouts.options(fresh);
   for (Request& request : fresh) requests.push(std::move(request));
   fresh.clear();
-  return requests;
 }
 
 const Drop* Pipeline::refusal(const Request& request, Now now) const {
@@ -69,10 +83,30 @@ const Drop* Pipeline::refusal(const Request& request, Now now) const {
   static constexpr Drop kPaused = Drop::Paused;
   static constexpr Drop kTooOld = Drop::TooOld;
   if (!gate_.authorized.load(std::memory_order_relaxed)) return &kUnauthorized;
-  if (gate_.paused.load(std::memory_order_relaxed)) return &kPaused;
-  const int64_t age_max = gate_.max_packet_age_ns.load(std::memory_order_relaxed);
-  if (age_max != 0 && now.boot_ns - request.packet().ingress.arrived_ns > age_max) return &kTooOld;
+  if (paused_) return &kPaused;
+  if (is_too_old(request, now)) return &kTooOld;
   return nullptr;
+}
+
+bool Pipeline::is_too_old(const Request& request, Now now) const {
+  const int64_t age_max = gate_.max_packet_age_ns.load(std::memory_order_relaxed);
+  return age_max != 0 && now.boot_ns - request.packet().ingress.arrived_ns > age_max;
+}
+
+// What waits for a slow disk, or for a probe, may be too old when its turn comes.
+Batch<Request> Pipeline::without_too_old(Batch<Request> waiting, Now now) {
+  const auto too_old = [&](const Request& r) { return is_too_old(r, now); };
+  if (std::none_of(waiting.begin(), waiting.end(), too_old)) return waiting;
+  Batch<Request> kept;
+  for (Request& request : waiting) {
+    if (too_old(request)) {
+      endings_.drop(std::move(request), Drop::TooOld);
+    } else {
+      kept.push(std::move(request));
+    }
+  }
+  waiting.clear();
+  return kept;
 }
 
 Batch<Request> Pipeline::through_gate(Batch<Request> requests, Now now) {
@@ -81,8 +115,9 @@ Batch<Request> Pipeline::through_gate(Batch<Request> requests, Now now) {
     Packet& packet = request.packet();
     counters_.received[static_cast<size_t>(packet.message.type)].add();
     if (traces_.active()) {
+      const bool shown = packet.traced;
       packet.traced = traces_.follows(packet);
-      trace(packet, "received", fmt::format("{} bytes", packet.request_size));
+      if (!shown) trace(packet, "received", fmt::format("{} bytes", packet.request_size));
     }
     if (const Drop* reason = refusal(request, now)) {
       endings_.drop(std::move(request), *reason);
@@ -115,6 +150,7 @@ Batch<Committed> Pipeline::finish_commit() {
     undo_commit(failed, committed.error());
     return {};
   }
+  if (!stages_.callouts.empty()) tell_committed(*committed);
   // The journal numbers the proposals first, then the others.
   uint64_t sequence = stages_.journal.sequence() - expired_count_;
   for (LeaseRecord& record : std::span(expired_.data(), expired_count_)) {
@@ -163,28 +199,37 @@ Batch<Committed> Pipeline::end_without_reply(Batch<Committed> committed) {
 
 bool Pipeline::send(Batch<Reply> replies, Now now) {
   if (replies.empty()) return false;
+  if (!stages_.callouts.empty()) replies = tell_replies(std::move(replies));
   stages_.injector.submit(stages_.filter.release(std::move(replies)), now);
-  finish(stages_.injector.completions(now));
+  finish(stages_.injector.completions(now), now);
   return true;
 }
 
-bool Pipeline::finish(Batch<Completion> completions) {
+bool Pipeline::finish(Batch<Completion> completions, Now now) {
   const bool any = !completions.empty();
   for (Completion& completion : completions) {
     const Packet& packet = completion.packet();
     if (completion.error() == 0) {
-      trace(packet, "sent",
-            fmt::format("{} to {}", message_type_name(packet.reply_type),
-                        packet.destination.address.text()));
+      if (packet.traced) {
+        trace(packet, "sent",
+              fmt::format("{} to {}", message_type_name(packet.reply_type),
+                          packet.destination.address.text()));
+      }
     } else {
-      log_.warning("reply not sent", {{"to", packet.destination.address.text()},
-                                      {"why", std::strerror(completion.error())}});
-      trace(packet, "failed", std::strerror(completion.error()));
+      note_not_sent(packet, completion.error(), now);
     }
     endings_.complete(std::move(completion).release());
   }
   completions.clear();
   return any;
+}
+
+void Pipeline::note_not_sent(const Packet& packet, int error, Now now) {
+  trace(packet, "failed", std::strerror(error));
+  if (!send_log_.allows(now.boot_ns)) return;
+  log_.warning("reply not sent", {{"to", packet.destination.address.text()},
+                                  {"why", std::strerror(error)},
+                                  {"not_logged", send_log_.take_suppressed()}});
 }
 
 void Pipeline::feed_snapshot() {
@@ -209,6 +254,8 @@ Result<void> Pipeline::commit_record(LeaseRecord record, Now now) {
     return tl::unexpected(committed.error());
   }
   record.sequence = stages_.journal.sequence();
+  tell_deleted(record);
+  stages_.callouts.flush();
   stages_.engine.apply(record);
   return {};
 }
@@ -251,15 +298,18 @@ void Pipeline::follow_links() {
   }
   deferred_.clear();
   deferred_ = std::move(kept);
+  parked_.links_changed(table, endings_);
   stages_.engine.links_changed(table);
 }
 
 void Pipeline::drain(Now now) {
   for (Request& request : deferred_) endings_.drop(std::move(request), Drop::ShuttingDown);
   deferred_.clear();
+  parked_.drop_all(endings_, Drop::ShuttingDown);
   stages_.injector.abandon(ECANCELED);
-  while (finish(stages_.injector.completions(now))) {
+  while (finish(stages_.injector.completions(now), now)) {
   }
+  stages_.callouts.turn_ended();
 }
 
 template <class P>

@@ -1,5 +1,5 @@
 // The wiring of the real server. Order matters: what needs privileges is opened first, then they
-// are dropped, and only then do threads start.
+// are dropped, then callouts are loaded, and only then does the first packet come in.
 #include <fmt/core.h>
 
 #include <atomic>
@@ -9,12 +9,16 @@
 #include <thread>
 
 #include "base/version.h"
+#include "callout/loader.h"
 #include "config/load.h"
 #include "control/server.h"
+#include "io/linux/address_probe.h"
 #include "io/linux/background.h"
 #include "io/linux/clock.h"
 #include "io/linux/directory.h"
+#include "io/linux/library.h"
 #include "io/linux/link_monitor.h"
+#include "io/linux/memory.h"
 #include "io/linux/notify.h"
 #include "io/linux/offload.h"
 #include "io/linux/packet_port.h"
@@ -72,10 +76,14 @@ class LinuxServer {
   io::LinuxClock clock_;
   std::unique_ptr<io::LinuxLinkMonitor> links_;
   std::unique_ptr<io::LinuxPacketPort> port_;
+  std::unique_ptr<io::LinuxAddressProbe> address_probe_;
   std::unique_ptr<io::LinuxDirectory> state_dir_;
   std::optional<io::LocalListener> listener_;
   std::unique_ptr<io::LinuxBackground> background_;
   std::unique_ptr<io::LinuxOffload> offload_;
+  io::LinuxLibraries libraries_;
+  io::LinuxMemory memory_;
+  callout::Loader loader_{libraries_, clock_, memory_, log_};
   std::unique_ptr<Core> core_;
   std::unique_ptr<Mailbox> mailbox_;
   std::unique_ptr<OperatorService> service_;
@@ -107,6 +115,12 @@ Result<void> LinuxServer::open_network() {
   if (!port) return tl::unexpected(port.error());
   port_ = std::move(*port);
   if (auto done = port_->watch(links_->fd()); !done) return done;
+  auto address_probe = io::LinuxAddressProbe::open();
+  if (!address_probe) return tl::unexpected(address_probe.error());
+  address_probe_ = std::move(*address_probe);
+  for (const int fd : address_probe_->fds()) {
+    if (auto done = port_->watch(fd); !done) return done;
+  }
   links_->changed();
   follow_links();
   for (const std::string& name : links_->missing()) {
@@ -144,8 +158,11 @@ Result<void> LinuxServer::start_core() {
   std::random_device random;
   const uint64_t seed = uint64_t{random()} << 32 | random();
   const io::ClockReading before = clock_.read();
-  auto core = Core::start({clock_, *state_dir_, *background_, *port_, *links_, log_, seed}, config_,
-                          journal_options);
+  // Code of strangers gets no more than the server keeps: the privileges are gone by now.
+  callout::Loader::Loaded callouts = loader_.load(config_->callouts);
+  auto core = Core::start(
+      {clock_, *state_dir_, *background_, *port_, *links_, log_, seed, address_probe_.get()},
+      config_, journal_options, std::move(callouts.hosts));
   if (!core) return tl::unexpected(core.error());
   core_ = std::move(*core);
   followed_ = &core_->config();
@@ -157,7 +174,10 @@ Result<void> LinuxServer::start_core() {
                                      {"ms", (clock_.read().boot_ns - before.boot_ns) / 1'000'000}});
   mailbox_ = std::make_unique<Mailbox>(*port_);
   service_ = std::make_unique<OperatorService>(
-      *core_, *mailbox_, clock_, facts(), [this] { return load_config(options_, log_); }, log_);
+      *core_, *mailbox_, clock_, facts(), [this] { return load_config(options_, log_); },
+      CalloutSource{[this](const CalloutConfig& config) { return loader_.load(config); },
+                    std::move(callouts.failures)},
+      log_);
   control_ = control::ControlServer::serve(std::move(*listener_), *service_, log_);
   return {};
 }

@@ -244,7 +244,7 @@ const char* apply_lease_field(const Field& f, const FrameHeader& frame, LeaseRec
       return nullptr;
     case lease_tag::kSequence:
       lease->sequence = frame.first_sequence + static_cast<uint64_t>(unzigzag(f.number));
-      return nullptr;
+      return lease->sequence <= kSequenceMax ? nullptr : "sequence number out of range";
     default:
       return nullptr;  // written by a later release of the same version
   }
@@ -266,7 +266,8 @@ std::optional<FileName> parse_file_name(std::string_view name) {
         name.substr(p.prefix.size(), name.size() - p.prefix.size() - p.suffix.size());
     uint64_t number = 0;
     const auto [end, error] = std::from_chars(digits.begin(), digits.end(), number);
-    if (error != std::errc{} || end != digits.end() || number == 0) continue;
+    if (error != std::errc{} || end != digits.end()) continue;
+    if (number == 0 || number > kFileNumberMax) continue;
     if (file_name(kind, number) == name) return FileName{kind, number};
   }
   return std::nullopt;
@@ -286,6 +287,13 @@ void encode_header(const FileHeader& h, uint8_t* out) {
   store<uint32_t>(out + 60, crc32c({out, 60}));
 }
 
+namespace {
+
+// Of the next lease record, in the header of a file or frame: they count from 1.
+bool sequence_possible(uint64_t sequence) { return sequence != 0 && sequence <= kSequenceMax; }
+
+}  // namespace
+
 HeaderState decode_header(Bytes file, FileName name, FileHeader* h) {
   const auto zero = [](uint8_t b) { return b == 0; };
   const Bytes head = file.first(std::min(file.size(), kFileHeaderBytes));
@@ -303,6 +311,7 @@ HeaderState decode_header(Bytes file, FileName name, FileHeader* h) {
   h->first_sequence = load<uint64_t>(p + 24);
   h->previous_end = load<uint64_t>(p + 32);
   h->capacity = load<uint64_t>(p + 40);
+  if (!sequence_possible(h->first_sequence)) return HeaderState::Damaged;
   return h->number == name.number ? HeaderState::Ok : HeaderState::Misnamed;
 }
 
@@ -352,6 +361,16 @@ bool frame_checks(Bytes file, uint64_t offset, FileName name) {
     return false;
   }
   return load<uint32_t>(p + 4) == frame_crc(p, size, name);
+}
+
+const char* frame_problem(const FrameHeader& h) {
+  if (!sequence_possible(h.first_sequence)) return "the sequence number of a commit is impossible";
+  if (!clock_shift_possible(h.clock_shift_s)) return "the clock shift of a commit is impossible";
+  return nullptr;
+}
+
+bool clock_shift_possible(int64_t shift_s) {
+  return shift_s >= -kClockShiftSecondsMax && shift_s <= kClockShiftSecondsMax;
 }
 
 bool RecordReader::next(RawRecord* record) {
@@ -429,6 +448,10 @@ const char* decode_clock_step(Bytes body, int64_t* delta_s) {
     Field f;
     if (!take_field(body, &f)) return "a field runs past the end of its record";
     if (f.key == step_tag::kDelta) *delta_s = unzigzag(f.number);
+  }
+  if (!clock_shift_possible(*delta_s)) {
+    *delta_s = 0;
+    return "clock step out of range";
   }
   return nullptr;
 }

@@ -19,6 +19,10 @@ inline constexpr size_t kFrameHeaderBytes = 32;
 inline constexpr size_t kFrameAlign = 8;
 // What a disk writes whole or not at all.
 inline constexpr size_t kSectorBytes = 512;
+// Far beyond what a server lives to write, and so that no sum of them overflows: 146,000 years at
+// a million records a second, and a file each second for nine million years.
+inline constexpr uint64_t kSequenceMax = uint64_t{1} << 62;
+inline constexpr uint64_t kFileNumberMax = uint64_t{1} << 48;
 
 enum class FileKind : uint8_t { Segment, Snapshot };
 
@@ -31,7 +35,7 @@ struct FileName {
   FileKind kind;
   uint64_t number;
 };
-// nullopt: not a file of the journal.
+// nullopt: not a file of the journal; its number is 1 to kFileNumberMax.
 std::optional<FileName> parse_file_name(std::string_view name);
 
 struct FileHeader {
@@ -48,7 +52,7 @@ void encode_header(const FileHeader& header, uint8_t* out);  // kFileHeaderBytes
 enum class HeaderState : uint8_t {
   Ok,
   Empty,     // zeros, or too short for a header: created, never written
-  Damaged,   // magic or checksum is wrong
+  Damaged,   // magic or checksum is wrong, or the first sequence number is impossible
   TooNew,    // a later version wrote it
   Misnamed,  // intact, but the header of another file
 };
@@ -92,6 +96,12 @@ struct RawRecord {
   uint64_t offset = 0;  // within the frame's records
   Bytes body;
 };
+
+// Null, or what is wrong with the header of a frame whose checksum is right (a literal).
+const char* frame_problem(const FrameHeader& header);
+
+// Within kClockShiftSecondsMax. Steps, sums of them, and what a sum and a step make together.
+bool clock_shift_possible(int64_t shift_s);
 
 // Walks the records of a frame.
 class RecordReader {

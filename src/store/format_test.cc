@@ -71,7 +71,7 @@ RC_GTEST_PROP(Format, ALeaseComesBackAsItWas, ()) {
   in.fields.start = *any_time;
   in.fields.expiry = *any_time;
   in.fields.last_transaction = *any_time;
-  in.fields.sequence = *rc::gen::arbitrary<uint64_t>();
+  in.fields.sequence = *rc::gen::inRange<uint64_t>(0, kSequenceMax + 1);
   in.hardware_address = *bytes_up_to(16);
   in.client_id = *bytes_up_to(255);
   in.hostname = *bytes_up_to(255);

@@ -181,6 +181,12 @@ Result<Batch<Committed>> Journal::finish_commit(Batch<Proposal>& failed) {
 Result<void> Journal::commit_clock_step(int64_t delta_s, Now now) {
   if (delta_s == 0) return {};
   CHECK(!commit_under_way(), "a step lies between two commits");
+  const bool step_possible = clock_shift_possible(delta_s);  // else the sum might overflow
+  if (!step_possible || !clock_shift_possible(clock_shift_s_ + delta_s)) {
+    return fail(ErrorKind::Invalid, fmt::format("a clock step of {} s after {} s of steps: the "
+                                                "lease journal holds {} s in all",
+                                                delta_s, clock_shift_s_, kClockShiftSecondsMax));
+  }
   uint8_t* out = encode_clock_step(frame_start() + kFrameHeaderBytes, delta_s);
   if (auto placed = place_frame(new_frame(now), out); !placed) return placed;
   write_.offloaded = false;
@@ -189,8 +195,7 @@ Result<void> Journal::commit_clock_step(int64_t delta_s, Now now) {
   if (auto written = settle_write(); !written) return written;
   // Leases given to a snapshot until now have times from before the step.
   if (chunk_ != nullptr) close_chunk();
-  clock_shift_s_ =
-      static_cast<int64_t>(static_cast<uint64_t>(clock_shift_s_) + static_cast<uint64_t>(delta_s));
+  clock_shift_s_ += delta_s;
   return {};
 }
 

@@ -115,12 +115,17 @@ class Journal {
   Result<void> begin_commit(Batch<Proposal>& proposals, std::span<const LeaseRecord> others,
                             Now now);
   bool commit_under_way() const { return write_.under_way; }
+  // finish_commit() would have to wait for the disk now.
+  bool disk_is_working() const {
+    return write_.under_way && write_.offloaded && !options_.offload->ended();
+  }
   // Waits for the disk. After an error `failed` has the proposals back.
   // REQUIRES: commit_under_way().
   Result<Batch<Committed>> finish_commit(Batch<Proposal>& failed);
 
   // The lease clock was stepped: times of all records before this are read as `delta_s` later from
-  // now on. Durable when it returns. REQUIRES: !commit_under_way().
+  // now on. Durable when it returns. Invalid, and nothing is written: the step or the sum of all
+  // steps is beyond kClockShiftSecondsMax. REQUIRES: !commit_under_way().
   Result<void> commit_clock_step(int64_t delta_s, Now now);
 
   uint64_t sequence() const { return sequence_; }

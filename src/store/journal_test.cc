@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "store/scan.h"
 #include "store/testing.h"
 
 // Tests of a stage know no other folder's library: the simulated disk is compiled in here.
@@ -441,6 +442,41 @@ TEST(Journal, AFullCommitOfTheLongestRecordsFits) {
   bench.power_cut();
   ASSERT_TRUE(bench.open());
   EXPECT_EQ(bench.recovered_leases, acked);
+}
+
+// With the server's own options: a segment takes kJournalSegmentBytes and not a byte more, then the
+// next one is taken.
+TEST(Journal, ASegmentIsFilledToItsLimit) {
+  Bench bench;
+  Journal::Options options;
+  ASSERT_TRUE(bench.open(options));
+  const std::string first = file_name(FileKind::Segment, 1);
+  ASSERT_EQ(bench.disk.get(first)->size(), kJournalSegmentBytes);
+  std::vector<OwnedLease> leases;
+  for (uint32_t n = 0; n < bench.pool.size(); ++n) {
+    leases.push_back(typical_lease(n, bench.now.lease_s));
+    leases.back().client_id.assign(kClientIdBytesMax, 1);
+    leases.back().hostname.assign(kHostnameBytesMax, 2);
+    leases.back().relay_info.assign(kRelayInfoBytesMax, 3);
+  }
+  uint64_t frame_bytes = 0;
+  while (bench.journal->stats().bytes_written <= kJournalSegmentBytes) {
+    bench.background.run_all();
+    ASSERT_TRUE(bench.ready());
+    const uint64_t before = bench.journal->stats().bytes_written;
+    ASSERT_TRUE(bench.commit(&leases));
+    frame_bytes = bench.journal->stats().bytes_written - before;
+  }
+  ASSERT_EQ(bench.disk.get(first)->size(), kJournalSegmentBytes);
+  bench.power_cut();
+  const auto image = load_image(bench.disk);
+  ASSERT_TRUE(image);
+  ASSERT_EQ(image->used, 2u);
+  // As full as frames of that size make it.
+  EXPECT_GT(image->segments[0].scan.end + frame_bytes, kJournalSegmentBytes);
+  EXPECT_LE(image->segments[0].scan.end, kJournalSegmentBytes);
+  ASSERT_TRUE(bench.open(options)) << bench.error.text;
+  EXPECT_EQ(bench.recovered_leases.size(), leases.size());
 }
 
 // A background thread that is one, for the thread sanitizer.

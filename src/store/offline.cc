@@ -173,19 +173,18 @@ class Salvage {
   void take_frame(const LoadedFile& file, const Frame& frame) {
     // Decoded without shifting: the last shift is not known yet.
     FrameDecoder decoder(frame, frame.header.clock_shift_s);
-    int64_t step_s = 0;
     for (DecodedRecord record; decoder.next(&record);) {
-      if (record.kind == RecordKind::ClockStep) step_s += record.clock_step_s;
       if (record.kind == RecordKind::Lease) keep(record.lease, frame.header.clock_shift_s);
     }
     if (decoder.error() != nullptr) {
       damage_.push_back({file.text_name, frame.offset, decoder.error()});
     }
+    if (frame_problem(frame.header) != nullptr) return;
     // first_sequence never falls from frame to frame, nor from a snapshot to what follows it.
     if (frame.header.first_sequence < last_first_sequence_) return;
     last_first_sequence_ = frame.header.first_sequence;
     sequence_ = std::max(sequence_, frame.header.first_sequence - 1);
-    shift_s_ = frame.header.clock_shift_s + step_s;
+    shift_s_ = decoder.clock_shift_s();
     base_s_ = frame.header.base_s;
   }
 

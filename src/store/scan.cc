@@ -69,21 +69,16 @@ void count_frame(const Frame& frame, FileScan* scan) {
   scan->frames++;
   scan->leases += frame.header.leases;
   scan->last_base_s = frame.header.base_s;
-  scan->clock_shift_s = frame.header.clock_shift_s;
+  // What does not decode is told by whoever replays, verifies or repairs: with all of its records.
+  if (frame_problem(frame.header) == nullptr) scan->clock_shift_s = frame.header.clock_shift_s;
   if (frame.header.leases != 0) return;
   // Steps and the end of a snapshot stand in frames without leases: no others are looked into.
-  RecordReader reader(frame.records);
-  for (RawRecord record; reader.next(&record);) {
+  FrameDecoder decoder(frame, frame.header.clock_shift_s);
+  for (DecodedRecord record; decoder.next(&record);) {
     if (record.kind == RecordKind::ClockStep) {
-      int64_t delta_s = 0;
-      if (decode_clock_step(record.body, &delta_s) == nullptr) {
-        scan->clock_shift_s = static_cast<int64_t>(static_cast<uint64_t>(scan->clock_shift_s) +
-                                                   static_cast<uint64_t>(delta_s));
-      }
+      scan->clock_shift_s = decoder.clock_shift_s();
     } else if (record.kind == RecordKind::SnapshotEnd) {
-      uint64_t leases = 0;
-      scan->complete =
-          decode_snapshot_end(record.body, &leases) == nullptr && leases == scan->leases;
+      scan->complete = record.snapshot_leases == scan->leases;
     }
   }
 }
@@ -348,6 +343,14 @@ bool FrameDecoder::next(DecodedRecord* out) {
   return error_ == nullptr;
 }
 
+const char* FrameDecoder::decode_step(Bytes body, DecodedRecord* out) {
+  if (const char* wrong = decode_clock_step(body, &out->clock_step_s)) return wrong;
+  const int64_t sum_s = clock_s_ + out->clock_step_s;
+  if (!clock_shift_possible(sum_s)) return "the clock steps add up to an impossible shift";
+  clock_s_ = sum_s;
+  return nullptr;
+}
+
 const char* FrameDecoder::decode(const RawRecord& raw, DecodedRecord* out) {
   out->kind = raw.kind;
   switch (raw.kind) {
@@ -357,7 +360,7 @@ const char* FrameDecoder::decode(const RawRecord& raw, DecodedRecord* out) {
       shift_times(&out->lease, shift_s_);
       return nullptr;
     case RecordKind::ClockStep:
-      return decode_clock_step(raw.body, &out->clock_step_s);
+      return decode_step(raw.body, out);
     case RecordKind::SnapshotEnd:
       return decode_snapshot_end(raw.body, &out->snapshot_leases);
     case RecordKind::ScopeName:

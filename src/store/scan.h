@@ -33,7 +33,7 @@ struct FileScan {
   uint64_t frames = 0;
   uint64_t leases = 0;
   uint64_t next_sequence = 0;  // of the lease record that would follow
-  int64_t clock_shift_s = 0;   // after the last frame
+  int64_t clock_shift_s = 0;   // after the last frame whose shift is possible
   LeaseSeconds last_base_s = 0;
   uint64_t torn_bytes = 0;  // behind `end`
   bool complete = false;    // a snapshot: its end record is there and its count is right
@@ -90,25 +90,32 @@ struct DecodedRecord {
   bool known = true;  // false: an unknown kind that may be skipped
 };
 
-// Walks a frame's records and decodes them, lease sequence numbers included.
+// Walks a frame's records and decodes them, lease sequence numbers included. A frame whose header
+// makes no sense gives none.
 class FrameDecoder {
  public:
+  // `final_shift_s` is possible, as every FileScan's is.
   FrameDecoder(const Frame& frame, int64_t final_shift_s)
-      : header_(frame.header),
-        reader_(frame.records),
-        shift_s_(final_shift_s - frame.header.clock_shift_s) {}
+      : header_(frame.header), reader_(frame.records), error_(frame_problem(frame.header)) {
+    if (error_ == nullptr) shift_s_ = final_shift_s - header_.clock_shift_s;
+    clock_s_ = header_.clock_shift_s;
+  }
   // False at the end or when the frame makes no sense: error() tells which.
   bool next(DecodedRecord* out);
   const char* error() const { return error_; }
+  // The sum of all clock steps, those of this frame that were read included. Without an error only.
+  int64_t clock_shift_s() const { return clock_s_; }
 
  private:
   const char* decode(const RawRecord& raw, DecodedRecord* out);
+  const char* decode_step(Bytes body, DecodedRecord* out);
 
   FrameHeader header_;
   RecordReader reader_;
-  int64_t shift_s_;
+  const char* error_;
+  int64_t shift_s_ = 0;
+  int64_t clock_s_ = 0;
   uint64_t leases_ = 0;
-  const char* error_ = nullptr;
 };
 
 }  // namespace hookline::store

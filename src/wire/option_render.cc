@@ -40,27 +40,6 @@ bool printable(Bytes value) {
 
 std::string hex(Bytes value) { return "hex:" + to_hex(value); }
 
-// One item of fixed size; 0 for types whose items vary.
-size_t item_size(OptionType type) {
-  switch (type) {
-    case OptionType::Bool:
-    case OptionType::U8:
-      return 1;
-    case OptionType::U16:
-      return 2;
-    case OptionType::U32:
-    case OptionType::I32:
-    case OptionType::Seconds:
-    case OptionType::Ipv4:
-      return 4;
-    case OptionType::Ipv4Pair:
-    case OptionType::Ipv4Mask:
-      return 8;
-    default:
-      return 0;
-  }
-}
-
 std::string render_item(OptionType type, const uint8_t* p) {
   switch (type) {
     case OptionType::Bool:
@@ -85,7 +64,7 @@ std::string render_item(OptionType type, const uint8_t* p) {
 }
 
 Rendered render_items(const OptionDef& def, Bytes value) {
-  const size_t size = item_size(def.type);
+  const size_t size = option_item_size(def.type);
   const bool whole = size != 0 && !value.empty() && value.size() % size == 0;
   if (!whole || (!def.many && value.size() != size)) return std::nullopt;
   std::string out;

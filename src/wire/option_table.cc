@@ -146,9 +146,8 @@ std::string_view nearest_option_name(std::string_view misspelt) {
   return best;
 }
 
-size_t fixed_option_size(const OptionDef& def) {
-  if (def.many) return 0;
-  switch (def.type) {
+size_t option_item_size(OptionType type) {
+  switch (type) {
     case OptionType::Bool:
     case OptionType::U8:
       return 1;
@@ -159,10 +158,15 @@ size_t fixed_option_size(const OptionDef& def) {
     case OptionType::Seconds:
     case OptionType::Ipv4:
       return 4;
+    case OptionType::Ipv4Pair:
+    case OptionType::Ipv4Mask:
+      return 8;
     default:
       return 0;
   }
 }
+
+size_t fixed_option_size(const OptionDef& def) { return def.many ? 0 : option_item_size(def.type); }
 
 std::string describe_option_value(const OptionDef& def) {
   const TypeWords words = type_words(def.type);

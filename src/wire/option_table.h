@@ -51,6 +51,8 @@ const OptionDef& find_option(uint8_t code);
 const OptionDef* find_option(std::string_view name);
 // The known name with the fewest edits; empty when none is near.
 std::string_view nearest_option_name(std::string_view misspelt);
+// The size of one item of a type; 0 for types whose items vary.
+size_t option_item_size(OptionType type);
 // The size of the option's only valid value; 0 when sizes vary.
 size_t fixed_option_size(const OptionDef& def);
 // What its value has to look like: "a list of IPv4 addresses".

@@ -114,8 +114,10 @@ std::vector<uint8_t> make_frame(const Client& client, Say what, Random& random) 
   if (needs_binding && !client.bound) return {};
   if (needs_any && !client.bound && !client.offered) return {};
 
-  const Out payload = dhcp_payload(client, what, random);
-  const bool direct = unicast(client, what);
+  return make_frame(client, dhcp_payload(client, what, random), unicast(client, what));
+}
+
+std::vector<uint8_t> make_frame(const Client& client, Bytes payload, bool direct) {
   Out frame;
   put(frame, (direct ? kServerMac : kBroadcastMac).view());
   put(frame, (client.relayed ? kRelayMac : client.mac).view());

@@ -41,4 +41,7 @@ inline constexpr int kSayCount = 12;
 // The frame, addressed to the server as RFC 2131 says; empty when this client can't say that now.
 std::vector<uint8_t> make_frame(const Client& client, Say what, Random& random);
 
+// `payload` (UDP's) as the client's frame, or as its relay's: to the server itself or to everybody.
+std::vector<uint8_t> make_frame(const Client& client, Bytes payload, bool unicast);
+
 }  // namespace hookline::sim

@@ -14,15 +14,24 @@ int env_or(const char* name, int otherwise) {
   return text != nullptr ? std::atoi(text) : otherwise;
 }
 
-void expect_sound(Plan plan) {
+Outcome expect_sound(Plan plan) {
   plan.trace = std::getenv("HOOKLINE_SIM_TRACE") != nullptr;
   const Outcome outcome = simulate(plan);
   EXPECT_EQ(outcome.violation, "") << "HOOKLINE_SIM_SEED=" << plan.seed << " reproduces it";
   EXPECT_GT(outcome.acks, 100u) << "seed " << plan.seed << ": nobody was served";
+  return outcome;
 }
 
 TEST(Simulation, FixedSeeds) {
   for (uint64_t seed = 1; seed <= 12; ++seed) expect_sound({.seed = seed});
+}
+
+// Hosts sit on addresses that they never asked for.
+TEST(Simulation, Squatters) {
+  for (uint64_t seed = 201; seed <= 206; ++seed) {
+    const Outcome outcome = expect_sound({.seed = seed, .squatters = true});
+    EXPECT_GT(outcome.conflicts, 10u) << "seed " << seed;
+  }
 }
 
 TEST(Simulation, CalmWorld) {
@@ -37,14 +46,16 @@ TEST(Simulation, CalmWorld) {
 // HOOKLINE_SIM_TRACE shows what happens in it.
 TEST(Simulation, FreshSeeds) {
   if (const char* one = std::getenv("HOOKLINE_SIM_SEED")) {
-    expect_sound({.seed = std::strtoull(one, nullptr, 10)});
+    const uint64_t seed = std::strtoull(one, nullptr, 10);
+    const bool fixed = seed <= 12;
+    expect_sound({.seed = seed, .squatters = !fixed && (seed % 2 == 0 || seed < 210)});
     return;
   }
   std::random_device device;
   for (int i = 0; i < env_or("HOOKLINE_SIM_SEEDS", 6); ++i) {
     const uint64_t seed = device();
     fmt::print("seed {}\n", seed);
-    expect_sound({.seed = seed});
+    expect_sound({.seed = seed, .squatters = seed % 2 == 0});
   }
 }
 

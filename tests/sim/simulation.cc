@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "config/load.h"
+#include "squatters.h"
 
 namespace hookline::sim {
 
@@ -20,6 +21,8 @@ min-time = "1m"
 max-time = "1h"
 offer-hold = "30s"
 decline-quarantine = "10m"
+conflict-attempts = 2
+conflict-detection = {}
 [[scope]]
 id = "wire"
 subnet = "10.77.0.0/24"
@@ -54,7 +57,10 @@ class Simulation {
   void look_at(const std::vector<uint8_t>& frame);
   void take_reply(Client& client, const load::Reply& reply);
   void trouble();
+  void squatters_act();
+  void check_offer(const Client& client, Ipv4 address);
   void let_time_pass();
+  void await_probes();
   void note(const std::string& what) const {
     if (plan_.trace) fmt::print(stderr, "{} ms: {}\n", clock_.reading.boot_ns / kMs, what);
   }
@@ -63,6 +69,7 @@ class Simulation {
   Random random_;
   SimClock clock_;
   SimWire wire_;
+  SimProbe probe_;
   SimBackground background_;
   SimOffload offload_;
   SimDisk disk_;
@@ -79,9 +86,10 @@ Simulation::Simulation(const Plan& plan)
     : plan_(plan),
       random_(plan.seed),
       wire_(random_),
+      probe_(random_),
       disk_(plan.seed),
       log_(stderr, plan.trace ? LogLevel::Info : LogLevel::Error) {
-  const config::Loaded loaded = config::load_text(kConfig, "sim.toml");
+  const config::Loaded loaded = config::load_text(fmt::format(kConfig, plan.squatters), "sim.toml");
   CHECK(loaded.config != nullptr, "the simulation's own configuration is valid");
   config_ = loaded.config;
   for (uint32_t i = 0; i < plan.clients; ++i) {
@@ -95,6 +103,7 @@ Simulation::Simulation(const Plan& plan)
   }
   if (plan.wire_faults) wire_.faults = {0.05, 0.05, 0.05, 0.01};
   disk_.set_lying(plan.lying_disk);
+  if (plan.wire_faults) probe_.lose = 0.2;
 }
 
 void Simulation::start() {
@@ -103,8 +112,9 @@ void Simulation::start() {
   options.snapshot_after_bytes = 96 * 1024;
   options.offload = &offload_;
   options.inline_records_max = 2;
-  auto core = server::Core::start({clock_, disk_, background_, wire_, wire_, log_, plan_.seed},
-                                  config_, options);
+  auto core = server::Core::start(
+      {clock_, disk_, background_, wire_, wire_, log_, plan_.seed, &probe_}, config_, options,
+      plan_.make_callouts ? plan_.make_callouts(clock_, log_) : callout::Hosts());
   if (!core) {
     outcome_.violation = "the server does not start: " + core.error().text;
     return;
@@ -117,7 +127,10 @@ void Simulation::start() {
 // As after a power cut: whatever was not synced may be gone, in any part.
 void Simulation::restart() {
   ++outcome_.restarts;
-  if (core_ != nullptr) core_->stop();
+  if (core_ != nullptr) {
+    core_->stop();
+    outcome_.conflicts += core_->counters().leases_conflicted.value();
+  }
   core_.reset();
   background_.forget();
   disk_.power_cut();
@@ -195,6 +208,7 @@ void Simulation::take_reply(Client& client, const load::Reply& reply) {
     client.until_ns = clock_.reading.boot_ns + int64_t{lease_s} * kNsPerSecond;
     client.offered = {};
   } else if (reply.type == load::MessageType::Offer) {
+    check_offer(client, reply.yiaddr);
     client.offered = reply.yiaddr;
     client.offered_by = reply.server_id;
   } else if (reply.type == load::MessageType::Nak) {
@@ -204,7 +218,34 @@ void Simulation::take_reply(Client& client, const load::Reply& reply) {
   }
 }
 
+// Addresses of both scopes, some of them outside the ranges.
+void Simulation::squatters_act() {
+  if (!plan_.squatters) return;
+  const Ipv4 wire{0x0A4D0060 + static_cast<uint32_t>(below(random_, 96))};
+  const Ipv4 relayed{0x0A630000 + static_cast<uint32_t>(below(random_, 72))};
+  if (probe_.squatters() < 24 && chance(random_, 0.05)) {
+    probe_.squat(chance(random_, 0.5) ? wire : relayed, clock_.reading.boot_ns);
+  }
+  if (chance(random_, 0.2)) probe_.leave(chance(random_, 0.5) ? wire : relayed);
+}
+
+// Nobody is offered an address that has been somebody else's for as long as the server may rely on
+// an earlier probe: an offer's time, and the probe's own.
+void Simulation::check_offer(const Client& client, Ipv4 address) {
+  if (!plan_.squatters) return;
+  const int64_t long_ago = clock_.reading.boot_ns - 33 * kNsPerSecond;
+  if (!probe_.squats_since(address, long_ago)) return;
+  const auto record = core_->engine().find(address);
+  const Bytes id = client.client_id.empty() ? client.mac.view() : Bytes(client.client_id);
+  const bool its_own =
+      record && record->state == LeaseState::Active && equal(record->identity().id, id);
+  if (its_own) return;
+  outcome_.violation = fmt::format("{} was offered to client {}, but somebody uses it",
+                                   address.text(), client.number);
+}
+
 void Simulation::trouble() {
+  squatters_act();
   if (plan_.crashes && chance(random_, 0.005)) restart();
   if (plan_.crashes && chance(random_, 0.003)) disk_.fail_after(below(random_, 6));
   if (plan_.disk_faults && chance(random_, 0.002)) disk_.set_full(true);
@@ -221,8 +262,18 @@ void Simulation::trouble() {
   if (core_ != nullptr && core_->journal().failed() && chance(random_, 0.1)) restart();
 }
 
+// What is asked about at the beginning of a long time may be somebody's at its end.
+void Simulation::await_probes() {
+  for (int i = 0; i < 40 && core_ != nullptr && !probe_.resting; ++i) {
+    clock_.pass(kNsPerSecond / 4);
+    core_->turn();
+  }
+  for (const auto& frame : wire_.take_sent()) look_at(frame);
+}
+
 void Simulation::let_time_pass() {
   if (below(random_, 20) == 0) {
+    await_probes();
     clock_.pass(static_cast<int64_t>(below(random_, 400)) * 1000 * kMs);
   } else {
     clock_.pass(static_cast<int64_t>(below(random_, 500)) * kMs);
@@ -249,7 +300,13 @@ Outcome Simulation::run() {
     if (checks_.violation()) outcome_.violation = *checks_.violation();
     if (!outcome_.violation.empty()) outcome_.violation += fmt::format(" (turn {})", turn);
   }
-  if (core_ != nullptr) core_->stop();
+  if (core_ != nullptr) {
+    core_->stop();
+    outcome_.conflicts += core_->counters().leases_conflicted.value();
+    if (core_->packets_in_flight() != 0 || !probe_.resting) {
+      outcome_.violation = "something was left behind at the end";
+    }
+  }
   background_.forget();
   outcome_.acks = checks_.acks();
   return outcome_;

@@ -1,6 +1,7 @@
 // One run: a server, its wire and disk, clients, and everything that goes wrong, from one seed.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -17,7 +18,10 @@ struct Plan {
   bool crashes = true;      // process and power, at any write or sync
   bool disk_faults = true;  // full, EIO
   bool clock_steps = true;
-  bool trace = false;       // every message and log line to stderr
+  bool squatters = false;  // with conflict detection
+  bool trace = false;      // every message and log line to stderr
+  // The callouts of each start.
+  std::function<callout::Hosts(io::Clock&, Logger&)> make_callouts{};
   bool lying_disk = false;  // canary: sync() does nothing; the checks must notice
 };
 
@@ -25,6 +29,7 @@ struct Outcome {
   std::string violation;  // empty: all held
   size_t acks = 0;
   size_t restarts = 0;
+  size_t conflicts = 0;  // that the server found
 };
 
 Outcome simulate(const Plan& plan);

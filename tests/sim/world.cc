@@ -56,7 +56,7 @@ size_t SimWire::receive(std::span<io::RxFrame> frames) {
 }
 
 void SimWire::send(std::span<io::TxFrame> frames) {
-  bool full = false;  // then the rest of the call waits too: the port's contract
+  bool full = queue_full_;  // then the rest of the call waits too: the port's contract
   for (io::TxFrame& frame : frames) {
     frame.error = 0;
     if (full) {

@@ -56,6 +56,7 @@ class SimBackground final : public io::Background {
 class SimOffload final : public io::Offload {
  public:
   void start(Job& job) override { job_ = &job; }
+  bool ended() const override { return job_ == nullptr; }
   void wait() override {
     if (job_ != nullptr) std::exchange(job_, nullptr)->run();
   }
@@ -78,6 +79,9 @@ class SimWire final : public io::PacketPort, public io::LinkMonitor {
   // Every frame that the server sent since the last call, in order.
   std::vector<std::vector<uint8_t>> take_sent() { return std::exchange(sent_, {}); }
   void set_up(bool up);
+  // The interface's queue is full: every frame from the server gets ENOBUFS.
+  void set_queue_full(bool full) { queue_full_ = full; }
+  size_t arriving() const { return arriving_.size(); }
 
   size_t receive(std::span<io::RxFrame> frames) override;
   void send(std::span<io::TxFrame> frames) override;
@@ -93,6 +97,7 @@ class SimWire final : public io::PacketPort, public io::LinkMonitor {
   Random& random_;
   io::LinkTable table_;
   bool changed_ = false;
+  bool queue_full_ = false;
   std::deque<std::vector<uint8_t>> arriving_;
   std::vector<std::vector<uint8_t>> sent_;
 };

@@ -22,6 +22,9 @@ LAYERS.update({stage: 3 for stage in STAGES})
 SYSTEM_HEADERS_IN = ("src/io/linux/", "src/load/wire_linux.cc", "bench/", "tests/", "sdk/")
 THIRD_PARTY = ("fmt/", "tl/", "boost/", "gtest/", "gmock/", "rapidcheck", "benchmark/")
 THIRD_PARTY_OF = {"toml++/": "src/config/", "CLI/": "src/server/"}
+# Who may include what callout authors see (sdk/include); dhcpssdk.h and its host are only callout's.
+SDK_IN = ("src/callout/", "src/filter/", "src/inject/")
+SDK_OF_CALLOUT = {"dhcpssdk.h", "hookline/host.h"}
 # Where time may be read and randomness made.
 WORLD_IN = ("src/io/linux/", "src/base/log.cc", "src/load/", "src/server/")
 
@@ -192,6 +195,18 @@ def rule_system_headers(tree):
             known = plain or target.startswith(THIRD_PARTY) or "intrin" in target
             if system and not known:
                 yield Finding(name, number, f"<{target}> belongs into src/io/linux",
+                              f"{name}:{target}")
+
+
+def rule_sdk_headers(tree):
+    """The SDK's types stay in the stages that host callouts."""
+    for name, text in tree.code("src/"):
+        for number, target, _ in includes(text):
+            if "sdk/include/" + target not in tree.files or "src/" + target in tree.files:
+                continue
+            own = target not in SDK_OF_CALLOUT or name.startswith("src/callout/")
+            if not name.startswith(SDK_IN) or not own:
+                yield Finding(name, number, f"{target} belongs to the SDK: only its stage sees it",
                               f"{name}:{target}")
 
 

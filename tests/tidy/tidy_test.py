@@ -37,6 +37,14 @@ class Tidy(unittest.TestCase):
     def test_clean(self):
         self.assertEqual(self.judge(), [])
 
+    def test_sdk_headers(self):
+        sdk = {"sdk/include/dhcpssdk.h": "#pragma once\n"}
+        text = '#pragma once\n#include "dhcpssdk.h"\n'
+        self.assertEqual(self.judge(files={**sdk, "src/callout/c.h": text}), [])
+        self.finds("sdk-headers", {**sdk, "src/lease/l.h": text})
+        self.finds("sdk-headers", {**sdk, "src/filter/f.h": text.replace('"dhcpssdk.h"',
+                                                                         "<dhcpssdk.h>")})
+
     def test_layers(self):
         self.finds("layers", {"src/base/a.cc": '#include "wire/w.h"\n'})
         self.finds("layers", {"src/lease/a.cc": '#include "wire/w.h"\n'})

@@ -17,7 +17,10 @@ class Nothing final : public Offload::Job {
 
 }  // namespace
 
-LinuxOffload::LinuxOffload() : thread_([this] { run(); }) {}
+LinuxOffload::LinuxOffload() {
+  CHECK(::sem_init(&started_, 0, 0) == 0 && ::sem_init(&ended_, 0, 0) == 0, "semaphores");
+  thread_ = std::thread([this] { run(); });
+}
 
 LinuxOffload::~LinuxOffload() {
   wait();
@@ -25,19 +28,19 @@ LinuxOffload::~LinuxOffload() {
   stopping_ = true;
   start(nothing);
   thread_.join();
+  ::sem_destroy(&started_);
+  ::sem_destroy(&ended_);
 }
 
 void LinuxOffload::start(Job& job) {
-  CHECK(job_.load(std::memory_order_acquire) == nullptr, "one job at a time");
+  CHECK(ended() && waited_, "one job at a time");
+  waited_ = false;
   job_.store(&job, std::memory_order_release);
-  job_.notify_all();
+  ::sem_post(&started_);
 }
 
 void LinuxOffload::wait() {
-  for (Job* job = job_.load(std::memory_order_acquire); job != nullptr;
-       job = job_.load(std::memory_order_acquire)) {
-    job_.wait(job, std::memory_order_acquire);
-  }
+  while (!waited_) waited_ = ::sem_wait(&ended_) == 0;  // a signal interrupts it
 }
 
 void LinuxOffload::run() {
@@ -46,12 +49,10 @@ void LinuxOffload::run() {
   const sched_param priority{1};
   ::pthread_setschedparam(::pthread_self(), SCHED_FIFO, &priority);
   while (!stopping_) {
-    job_.wait(nullptr, std::memory_order_acquire);
-    Job* const job = job_.load(std::memory_order_acquire);
-    if (job == nullptr) continue;
-    job->run();
+    if (::sem_wait(&started_) != 0) continue;
+    job_.load(std::memory_order_acquire)->run();
     job_.store(nullptr, std::memory_order_release);
-    job_.notify_all();
+    ::sem_post(&ended_);
   }
 }
 

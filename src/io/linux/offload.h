@@ -2,6 +2,8 @@
 // it before privileges are dropped.
 #pragma once
 
+#include <semaphore.h>
+
 #include <atomic>
 #include <thread>
 
@@ -15,6 +17,7 @@ class LinuxOffload final : public Offload {
   ~LinuxOffload() override;  // waits for the job that runs
 
   void start(Job& job) override;
+  bool ended() const override { return job_.load(std::memory_order_acquire) == nullptr; }
   void wait() override;
 
  private:
@@ -22,6 +25,11 @@ class LinuxOffload final : public Offload {
 
   std::atomic<Job*> job_{nullptr};
   std::atomic<bool> stopping_{false};
+  bool waited_ = true;  // for the last job; packet thread
+  // Plain semaphores: waiting on a std::atomic yields the CPU some times first, which costs a
+  // shared core more than it gains.
+  sem_t started_;
+  sem_t ended_;
   std::thread thread_;
 };
 

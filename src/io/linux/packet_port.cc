@@ -90,19 +90,20 @@ Result<Fd> open_udp() {
 constexpr uint64_t kWakeToken = 0;
 constexpr uint64_t kWatchedToken = 1;
 
-// A packet socket with everything set but its interface. Protocol 0: deaf until it is bound.
-Result<Fd> open_packet_socket(const PacketPortOptions& options) {
-  Fd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return system_failure("opening a packet socket");
+// Both with everything set but their interface. Protocol 0: deaf until bound to one.
+Result<PacketSockets> open_packet_sockets(const PacketPortOptions& options) {
+  PacketSockets sockets{Fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)),
+                        Fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0))};
+  if (!sockets.receiving || !sockets.sending) return system_failure("opening a packet socket");
   const int on = 1;
-  if (set_filter(fd.get(), kServerFilter) != 0 ||
-      set_option(fd.get(), SOL_PACKET, PACKET_AUXDATA, on) != 0 ||
-      set_option(fd.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, on) != 0) {
+  if (set_filter(sockets.receiving.get(), kServerFilter) != 0 ||
+      set_option(sockets.receiving.get(), SOL_PACKET, PACKET_AUXDATA, on) != 0 ||
+      set_option(sockets.receiving.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, on) != 0) {
     return system_failure("setting up a packet socket");
   }
-  set_buffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF, options.receive_buffer_bytes);
-  set_buffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, options.send_buffer_bytes);
-  return fd;
+  set_buffer(sockets.receiving.get(), SO_RCVBUFFORCE, SO_RCVBUF, options.receive_buffer_bytes);
+  set_buffer(sockets.sending.get(), SO_SNDBUFFORCE, SO_SNDBUF, options.send_buffer_bytes);
+  return sockets;
 }
 
 int bind_packet_socket(int fd, uint16_t protocol, uint32_t ifindex) {
@@ -135,10 +136,8 @@ int errno_of_send() { return errno == EAGAIN || errno == ENOMEM ? ENOBUFS : errn
 }  // namespace
 
 struct LinuxPacketPort::Attachment {
-  Attachment(uint32_t index, Fd socket) : ifindex(index), fd(std::move(socket)) {}
-
   uint32_t ifindex;
-  Fd fd;
+  PacketSockets sockets;
   uint64_t drops = 0;
   bool ready = false;  // during receive(): there may be more
 
@@ -146,7 +145,7 @@ struct LinuxPacketPort::Attachment {
   uint64_t read_drops() {
     tpacket_stats stats{};
     socklen_t size = sizeof stats;
-    if (::getsockopt(fd.get(), SOL_PACKET, PACKET_STATISTICS, &stats, &size) == 0) {
+    if (::getsockopt(sockets.receiving.get(), SOL_PACKET, PACKET_STATISTICS, &stats, &size) == 0) {
       drops += stats.tp_drops;
     }
     return drops;
@@ -193,7 +192,7 @@ Result<std::unique_ptr<LinuxPacketPort>> LinuxPacketPort::open(const PacketPortO
   std::unique_ptr<LinuxPacketPort> port(
       new LinuxPacketPort(options, std::move(*udp), std::move(epoll), std::move(wake)));
   while (port->spares_.size() < kSpareSockets) {
-    auto spare = open_packet_socket(options);
+    auto spare = open_packet_sockets(options);
     if (!spare) return tl::unexpected(spare.error());
     port->spares_.push_back(std::move(*spare));
   }
@@ -230,21 +229,22 @@ Result<void> LinuxPacketPort::attach(const Link& link) {
     return fail(ErrorKind::NoSpace, fmt::format("{}: {} interfaces are served, no more is possible",
                                                 link.name, kInterfacesMax));
   }
-  Fd fd;
+  PacketSockets sockets;
   if (!spares_.empty()) {
-    fd = std::move(spares_.back());
+    sockets = std::move(spares_.back());
     spares_.pop_back();
-  } else if (auto opened = open_packet_socket(options_); opened) {
-    fd = std::move(*opened);
+  } else if (auto opened = open_packet_sockets(options_); opened) {
+    sockets = std::move(*opened);
   } else {
     return fail(opened.error().kind, link.name + ": " + opened.error().text);
   }
   // Not ETH_P_IP: the kernel would hide the VLAN tags.
-  if (bind_packet_socket(fd.get(), ETH_P_ALL, link.ifindex) != 0) {
-    return system_failure(link.name + ": binding the packet socket");
+  if (bind_packet_socket(sockets.receiving.get(), ETH_P_ALL, link.ifindex) != 0 ||
+      bind_packet_socket(sockets.sending.get(), 0, link.ifindex) != 0) {
+    return system_failure(link.name + ": binding the packet sockets");
   }
-  auto attachment = std::make_unique<Attachment>(link.ifindex, std::move(fd));
-  if (add_to_epoll(epoll_.get(), attachment->fd.get(),
+  auto attachment = std::make_unique<Attachment>(Attachment{link.ifindex, std::move(sockets)});
+  if (add_to_epoll(epoll_.get(), attachment->sockets.receiving.get(),
                    reinterpret_cast<uintptr_t>(attachment.get())) != 0) {
     return system_failure(link.name + ": watching the packet socket");
   }
@@ -254,9 +254,11 @@ Result<void> LinuxPacketPort::attach(const Link& link) {
 
 void LinuxPacketPort::detach(Attachment& attachment) {
   drops_of_detached_ += attachment.read_drops();
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, attachment.fd.get(), nullptr);
-  if (spares_.size() < kSpareSockets && silence(attachment.fd.get())) {
-    spares_.push_back(std::move(attachment.fd));
+  PacketSockets& sockets = attachment.sockets;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, sockets.receiving.get(), nullptr);
+  if (spares_.size() < kSpareSockets && silence(sockets.receiving.get()) &&
+      silence(sockets.sending.get())) {
+    spares_.push_back(std::move(sockets));
   }
 }
 
@@ -320,8 +322,8 @@ size_t LinuxPacketPort::receive_from(Attachment& from, std::span<RxFrame> frames
     b.receive_headers[i].msg_hdr.msg_controllen = sizeof(Buffers::Control);
   }
   // MSG_TRUNC: msg_len is the size that the frame had, however large.
-  const int n = ::recvmmsg(from.fd.get(), b.receive_headers.data(), static_cast<unsigned>(count),
-                           MSG_DONTWAIT | MSG_TRUNC, nullptr);
+  const int n = ::recvmmsg(from.sockets.receiving.get(), b.receive_headers.data(),
+                           static_cast<unsigned>(count), MSG_DONTWAIT | MSG_TRUNC, nullptr);
   // An error here is the interface's (ENETDOWN): it is delivered once, and the link monitor tells.
   if (n <= 0) return 0;
   const size_t received = static_cast<size_t>(n);
@@ -352,7 +354,7 @@ void LinuxPacketPort::send(std::span<TxFrame> frames) {
     size_t count = 0;
     const auto send_gathered = [&] {
       if (count == 0) return;
-      send_group(attachment->fd.get(), count);
+      send_group(attachment->sockets.sending.get(), count);
       full = buffers_->group[count - 1]->error == ENOBUFS;
       count = 0;
     };

@@ -101,6 +101,13 @@ Result<void> confine(Forbidden forbidden) {
       return system_failure(std::string("allowing ") + name, -error);
     }
   }
+  // LinuxMemory reads this process's memory, and no other's.
+  const scmp_arg_cmp own_process{0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(::getpid()), 0};
+  if (const int error = ::seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW,
+                                                 SCMP_SYS(process_vm_readv), 1, &own_process);
+      error != 0) {
+    return system_failure("allowing process_vm_readv", -error);
+  }
   ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);
   ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
   if (const int error = ::seccomp_load(filter.get()); error != 0) {

@@ -1,0 +1,183 @@
+// What callouts cost on the line by themselves: all hooks of a granting exchange of one packet
+// (NewPkt, HandleOptions, AddressOffer, PktSend, PktDrop), set and empty, in process, with the
+// clock that the server measures them with.
+//
+//   bench_callout [ROUNDS]     medians of ROUNDS rounds; pin it to a core
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "callout/callouts.h"
+#include "callout/in_process_host.h"
+#include "io/linux/clock.h"
+#include "io/linux/memory.h"
+
+namespace hookline {
+
+// Products can be made by their stages only: these stand in for the real ones.
+namespace receive {
+class Receiver {
+ public:
+  static Frame make(PacketHandle p) { return Frame(PassKey<Receiver>(), std::move(p)); }
+};
+}  // namespace receive
+namespace filter {
+class FilterEngine {
+ public:
+  static Admitted make(Frame&& f) { return Admitted(PassKey<FilterEngine>(), std::move(f)); }
+};
+}  // namespace filter
+namespace lease {
+class Engine {
+ public:
+  static Immediate make(Request&& r) { return Immediate(PassKey<Engine>(), std::move(r)); }
+};
+}  // namespace lease
+namespace wire {
+class Decoder {
+ public:
+  static Request make(Admitted&& a) { return Request(PassKey<Decoder>(), std::move(a)); }
+};
+class Encoder {
+ public:
+  static Reply make(Immediate&& i) { return Reply(PassKey<Encoder>(), std::move(i)); }
+};
+}  // namespace wire
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using callout::Hosts;
+
+constexpr size_t kRequestBytes = 300, kReplyBytes = 320;
+
+DHCP_CALLOUT_TABLE empty_hooks() {
+  DHCP_CALLOUT_TABLE t{};
+  t.DhcpControlHook = [](DWORD, LPVOID) -> DWORD { return 0; };
+  t.DhcpNewPktHook = [](LPBYTE*, DWORD*, DWORD, LPVOID, LPVOID*, LPBOOL) -> DWORD { return 0; };
+  t.DhcpPktDropHook =
+      t.DhcpPktSendHook = [](LPBYTE*, DWORD*, DWORD, DWORD, LPVOID, LPVOID) -> DWORD { return 0; };
+  t.DhcpAddressDelHook = [](LPBYTE, DWORD, DWORD, DWORD, DWORD, LPVOID, LPVOID) -> DWORD {
+    return 0;
+  };
+  t.DhcpAddressOfferHook = [](LPBYTE, DWORD, DWORD, DWORD, DWORD, DWORD, DWORD, LPVOID,
+                              LPVOID) -> DWORD { return 0; };
+  t.DhcpHandleOptionsHook = [](LPBYTE, DWORD, LPVOID, LPVOID, LPDHCP_SERVER_OPTIONS) -> DWORD {
+    return 0;
+  };
+  t.DhcpDeleteClientHook = [](DWORD, LPBYTE, ULONG, DWORD, DWORD) -> DWORD { return 0; };
+  return t;
+}
+
+// The options of a usual REQUEST.
+void decode(Packet& packet) {
+  uint8_t* at = packet.request_data() + 240;
+  const auto add = [&](uint8_t code, uint8_t size) {
+    packet.message.options.set(code, Bytes(at + 2, size));
+    at += 2 + size;
+  };
+  packet.message.hardware_type = 1;
+  packet.message.hardware_size = 6;
+  add(53, 1), add(61, 7), add(50, 4), add(54, 4), add(12, 8), add(60, 8), add(55, 12);
+}
+
+class Line final : public Endings {
+ public:
+  explicit Line(Hosts hosts) : callouts_(*this, counters_, nullptr) {
+    link_.addresses.push_back({Ipv4{0x0A000001}, {}});
+    callouts_.start(std::move(hosts));
+  }
+  ~Line() { callouts_.stop(); }
+
+  void turn(size_t count) {
+    Batch<Admitted> admitted;
+    for (size_t i = 0; i < count; ++i) {
+      PacketHandle handle = pool_.take();
+      handle->ingress.link = &link_;
+      handle->payload_offset = 42;
+      handle->request_size = kRequestBytes;
+      handle->grant.reply = ReplyKind::Offer;
+      admitted.push(filter::FilterEngine::make(receive::Receiver::make(std::move(handle))));
+    }
+    if (!callouts_.empty()) admitted = callouts_.new_packets(std::move(admitted));
+    Batch<Request> requests;
+    for (Admitted& a : admitted) {
+      decode(a.packet());
+      requests.push(wire::Decoder::make(std::move(a)));
+    }
+    callouts_.options(requests);
+    Batch<Reply> replies;
+    for (Request& r : requests) {
+      callouts_.address_offered(r.packet());
+      r.packet().reply_size = kReplyBytes;
+      replies.push(wire::Encoder::make(lease::Engine::make(std::move(r))));
+    }
+    if (!callouts_.empty()) replies = callouts_.replies(std::move(replies));
+    for (Reply& r : replies) complete(std::move(r).release());
+    callouts_.turn_ended();
+  }
+
+  void drop(PacketHandle packet, Drop) override { complete(std::move(packet)); }
+  void drop_frame(Drop, uint64_t) override {}
+  void complete(PacketHandle packet) override {
+    callouts_.ended(*packet, std::nullopt);
+    pool_.give_back(std::move(packet));
+  }
+
+ private:
+  io::Link link_;
+  PacketPool pool_;
+  Counters counters_;
+  callout::Callouts callouts_;
+};
+
+// Nanoseconds a packet.
+double measure(Line& line, size_t batch, int rounds) {
+  std::vector<double> all;
+  const size_t turns = 200'000 / batch / 10 + 1;
+  for (int round = 0; round < rounds; ++round) {
+    const auto start = Clock::now();
+    for (size_t i = 0; i < turns; ++i) line.turn(batch);
+    const std::chrono::duration<double, std::nano> took = Clock::now() - start;
+    all.push_back(took.count() / static_cast<double>(turns * batch));
+  }
+  std::sort(all.begin(), all.end());
+  return all[all.size() / 2];
+}
+
+Hosts make_hosts(int count, io::Clock& clock, io::Memory& memory, Logger& log) {
+  Hosts hosts;
+  for (int i = 0; i < count; ++i) {
+    hosts.push_back(std::make_unique<callout::InProcessHost>(
+        callout::LoadedCallout{"empty", "", empty_hooks(), nullptr},
+        callout::InProcessHost::Options{}, clock, memory, log));
+  }
+  return hosts;
+}
+
+}  // namespace
+}  // namespace hookline
+
+int main(int argc, char** argv) {
+  using namespace hookline;
+  const int rounds = argc > 1 ? std::atoi(argv[1]) : 41;
+  io::LinuxClock clock;
+  io::LinuxMemory memory;
+  Logger log;
+  fmt::print("ns a packet, all hooks of a granting exchange, set and empty; minus none\n");
+  fmt::print("{:>6} {:>8} {:>8} {:>8} {:>12}\n", "batch", "none", "one", "three", "one - none");
+  for (const size_t batch : {1u, 16u, 64u, 256u}) {
+    double ns[3];
+    for (int i = 0; const int hosts : {0, 1, 3}) {
+      Line line(make_hosts(hosts, clock, memory, log));
+      ns[i++] = measure(line, batch, rounds);
+    }
+    fmt::print("{:>6} {:>8.0f} {:>8.0f} {:>8.0f} {:>12.0f}\n", batch, ns[0], ns[1], ns[2],
+               ns[1] - ns[0]);
+  }
+  return 0;
+}

@@ -1,0 +1,62 @@
+// From [callouts] to hosts, in the steps that Microsoft documents: the names in alphabetical order
+// (or as listed), one after the other until one loads and its entry point accepts; that one is told
+// the names after its own and chains them. Or, for [[callouts.dll]], every one of them by itself.
+//
+// The callout's code runs from here on: in DllMain and in its entry point. One thread at a time; a
+// callout that another loads later asks for services from any thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "base/log.h"
+#include "callout/host.h"
+#include "io/clock.h"
+#include "io/library.h"
+#include "io/memory.h"
+#include "line/config.h"
+
+namespace hookline::callout {
+
+class Services;
+
+class Loader {
+ public:
+  // `slots` is the size of the packet pool. The references outlive it, and it outlives its hosts.
+  Loader(io::Libraries& libraries, io::Clock& clock, io::Memory& memory, Logger& log,
+         size_t slots = kPacketsMax);
+  ~Loader();
+
+  struct Loaded {
+    Hosts hosts;
+    std::vector<std::string> failures;  // "mac.so: no such file", one a callout
+  };
+  // Never fails as a whole: a callout that can't be loaded is logged (events 1032 and 1034) and
+  // passed over. REQUIRES: the hosts of the last load() are gone.
+  Loaded load(const CalloutConfig& config);
+
+ private:
+  struct Failure {
+    bool exception = false;  // at load: event 1032
+    std::string text;
+  };
+  using Attempt = tl::expected<std::unique_ptr<Host>, Failure>;
+
+  Attempt attempt(const std::string& name, const std::u16string& chain);
+  void load_chain(Loaded& out);
+  void load_each(Loaded& out);
+  void report(const std::string& name, const Failure& failure, Loaded& out);
+
+  io::Libraries& libraries_;
+  io::Clock& clock_;
+  io::Memory& memory_;
+  Logger& log_;
+  size_t slots_;
+  // Every one ever made: a library may stay in memory and keep its services although it was
+  // unloaded. A load with the same configuration uses the last one again.
+  std::vector<std::unique_ptr<Services>> services_;
+};
+
+}  // namespace hookline::callout

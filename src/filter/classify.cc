@@ -1,0 +1,146 @@
+#include "filter/classify.h"
+
+#include <cstring>
+
+namespace hookline::filter {
+namespace {
+
+uint64_t mac_number(const MacAddress& mac) {
+  uint64_t number = 0;
+  for (const uint8_t octet : mac.octets) number = number << 8 | octet;
+  return number;
+}
+
+uint64_t limit_key(LimitBy by, const Traffic& traffic) {
+  switch (by) {
+    case LimitBy::Mac:
+      return mac_number(traffic.remote_mac);
+    case LimitBy::Relay:
+      return traffic.relay.value;
+    case LimitBy::Interface:
+      return traffic.ifindex;
+    case LimitBy::Rule:
+      break;
+  }
+  return 0;
+}
+
+bool clears_right(const Filter& filter) {
+  return (filter.flags & FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT) != 0;
+}
+
+// A filter's own block is final unless it is a rule's limit that is not reached.
+Answer own_answer(const Filter& filter, const Traffic& traffic) {
+  if (filter.action == FWP_ACTION_PERMIT) return {Action::Permit, clears_right(filter)};
+  if (filter.limiter != nullptr &&
+      filter.limiter->take(limit_key(filter.limit_by, traffic), traffic.now_ns)) {
+    return {};
+  }
+  return {Action::Block, true};
+}
+
+Answer answer_without_callout(const Filter& filter) {
+  if (filter.action == FWP_ACTION_CALLOUT_INSPECTION) return {};
+  if ((filter.flags & FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED) != 0) {
+    return {Action::Permit, clears_right(filter)};
+  }
+  return {Action::Block, true};
+}
+
+CalloutName name_of(const Callout& callout) {
+  return {callout.key(), callout.id(), callout.device()};
+}
+
+void report(const Callout& callout, const LayerCall& call, std::string_view text) {
+  callout.counts.breaches.add();
+  if (call.watch != nullptr) call.watch->breach(name_of(callout), CalloutCall::Classify, text);
+}
+
+// Every path of a classifyFn has to leave the data where it found it (rule 26).
+void put_data_back(const Callout& callout, const LayerCall& call) {
+  NET_BUFFER& buffer = *call.list->FirstNetBuffer;
+  if (DataStart::of(buffer) == call.start) return;
+  report(callout, call, "classifyFn left the NET_BUFFER's data at another place");
+  call.start.restore(buffer);
+}
+
+Answer read_answer(const Filter& filter, const Callout& callout, const LayerCall& call,
+                   bool had_right, const FWPS_CLASSIFY_OUT0& out) {
+  const bool kept_right = had_right && (out.rights & FWPS_RIGHT_ACTION_WRITE) != 0;
+  const bool hard = !kept_right || clears_right(filter);
+  const bool absorb = (out.flags & FWPS_CLASSIFY_OUT_FLAG_ABSORB) != 0;
+  switch (out.actionType) {
+    case FWP_ACTION_PERMIT:
+      return {Action::Permit, hard, false, true};
+    case FWP_ACTION_BLOCK:
+      return {Action::Block, hard, absorb, true};
+    case FWP_ACTION_CONTINUE:
+    case FWP_ACTION_NONE:
+    case FWP_ACTION_NONE_NO_MATCH:
+      return {};
+    default:
+      report(callout, call, "classifyFn gave an actionType that is none");
+      return {};
+  }
+}
+
+// Without the right a callout finds the hard permit that it may only veto; with it, nothing
+// decided.
+Answer ask_callout(const Filter& filter, const Callout& callout, const LayerCall& call,
+                   bool has_right) {
+  if ((callout.flags() & FWP_CALLOUT_FLAG_CONDITIONAL_ON_FLOW) != 0) return {};
+  FWPS_CLASSIFY_OUT0 out;
+  std::memset(&out, 0, sizeof out);
+  out.actionType = has_right ? FWP_ACTION_CONTINUE : FWP_ACTION_PERMIT;
+  out.rights = has_right ? FWPS_RIGHT_ACTION_WRITE : 0;
+  out.filterId = filter.id;
+  callout.counts.calls.add();
+  if (call.watch != nullptr) call.watch->before(name_of(callout), CalloutCall::Classify);
+  callout.classify(call.values.values(), call.values.metadata(), call.list, &call, *filter.shown, 0,
+                   out);
+  if (call.watch != nullptr) call.watch->after(name_of(callout), CalloutCall::Classify);
+  put_data_back(callout, call);
+  if (filter.action == FWP_ACTION_CALLOUT_INSPECTION) return {};
+  return read_answer(filter, callout, call, has_right, out);
+}
+
+template <class Counts>
+void count(Counts& counts, const Answer& answer) {
+  if (answer.action == Action::Permit) counts.permitted.add();
+  if (answer.action == Action::Block) (answer.absorb ? counts.absorbed : counts.blocked).add();
+}
+
+Answer ask(const TableFilter& entry, const LayerCall& call, bool has_right) {
+  const Filter& filter = *entry.filter;
+  filter.counts.hits.add();
+  Answer answer;
+  if (!filter.is_callout()) {
+    answer = own_answer(filter, call.traffic);
+  } else if (entry.callout == nullptr) {
+    answer = answer_without_callout(filter);
+  } else {
+    answer = ask_callout(filter, *entry.callout, call, has_right);
+    count(entry.callout->counts, answer);
+  }
+  count(filter.counts, answer);
+  return answer;
+}
+
+}  // namespace
+
+Arbitration arbitrate(const std::vector<TableSubLayer>& layer, const LayerCall& call) {
+  Arbitration result;
+  for (const TableSubLayer& sublayer : layer) {
+    for (const TableFilter& entry : sublayer.filters) {
+      if (!entry.filter->conditions.hold(call.values.list())) continue;
+      const Answer answer = ask(entry, call, result.has_right());
+      if (answer.action == Action::Continue) continue;
+      result.take(answer);
+      break;
+    }
+    if (result.is_final()) break;
+  }
+  return result;
+}
+
+}  // namespace hookline::filter

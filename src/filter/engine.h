@@ -1,0 +1,169 @@
+// The filter engine: sessions with their sublayers, callouts and filters; the callouts that drivers
+// register; and the classification of traffic by them. The functions are those of the API under
+// their own names, so that a driver's table of functions is filled by forwarding.
+//
+// Threads:
+// - Fwpm… and Fwps… here: any thread but the one that is just inside a callout's function for this
+//   engine (its PASSIVE_LEVEL rule); there they give STATUS_NOT_SUPPORTED. A callout's notifyFn is
+//   called on the caller's thread, without any lock.
+// - classify(): the packet thread. It takes no lock: it reads tables that a change replaces whole.
+// A
+//   change returns once the packet thread has left the tables before it, so that after
+//   FwpsCalloutUnregister… no function of the callout runs or will run, and after a filter's
+//   deletion nobody is shown it any more.
+// - concerns(), report(): any thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/log.h"
+#include "filter/call_watch.h"
+#include "filter/net_buffers.h"
+#include "filter/objects.h"
+#include "filter/read_section.h"
+#include "filter/registry.h"
+#include "filter/report.h"
+#include "filter/tables.h"
+#include "line/classifier.h"
+
+namespace hookline::filter {
+
+class Engine final : public Classifier {
+ public:
+  // `watch` may be null.
+  explicit Engine(Logger& log, CallWatch* watch = nullptr);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // NOLINTBEGIN(readability-identifier-naming): the API's own names.
+  // --- management ---------------------------------------------------------------------------
+  FWPM_SERVICE_STATE FwpmBfeStateGet0() const { return FWPM_SERVICE_RUNNING; }
+  // The engine runs as long as a driver can ask, so `callback` is never called.
+  NTSTATUS FwpmBfeStateSubscribeChanges0(void* device, FWPM_SERVICE_STATE_CHANGE_CALLBACK0 callback,
+                                         void* context, HANDLE* change);
+  NTSTATUS FwpmBfeStateUnsubscribeChanges0(HANDLE change);
+
+  NTSTATUS FwpmEngineOpen0(const WCHAR* server, UINT32 authn_service,
+                           struct _SEC_WINNT_AUTH_IDENTITY_W* identity,
+                           const FWPM_SESSION0* session, HANDLE* engine);
+  // An open transaction is aborted; a dynamic session's objects go.
+  NTSTATUS FwpmEngineClose0(HANDLE engine);
+  // One transaction writes at a time: others wait for it up to the session's
+  // txnWaitTimeoutInMSec (0: 15 s), then get STATUS_FWP_TIMEOUT.
+  NTSTATUS FwpmTransactionBegin0(HANDLE engine, UINT32 flags);
+  // STATUS_FWP_CALLOUT_NOTIFICATION_FAILED: a callout refused a filter; nothing was changed, and
+  // the transaction is over.
+  NTSTATUS FwpmTransactionCommit0(HANDLE engine);
+  NTSTATUS FwpmTransactionAbort0(HANDLE engine);
+  // Outside a transaction each is one of its own. Security descriptors are ignored.
+  NTSTATUS FwpmCalloutAdd0(HANDLE engine, const FWPM_CALLOUT0* callout, void* sd, UINT32* id);
+  NTSTATUS FwpmCalloutDeleteById0(HANDLE engine, UINT32 id);
+  NTSTATUS FwpmCalloutDeleteByKey0(HANDLE engine, const GUID* key);
+  NTSTATUS FwpmSubLayerAdd0(HANDLE engine, const FWPM_SUBLAYER0* sublayer, void* sd);
+  NTSTATUS FwpmSubLayerDeleteByKey0(HANDLE engine, const GUID* key);
+  NTSTATUS FwpmFilterAdd0(HANDLE engine, const FWPM_FILTER0* filter, void* sd, UINT64* id);
+  NTSTATUS FwpmFilterDeleteById0(HANDLE engine, UINT64 id);
+  NTSTATUS FwpmFilterDeleteByKey0(HANDLE engine, const GUID* key);
+
+  // --- callouts -----------------------------------------------------------------------------
+  NTSTATUS FwpsCalloutRegister0(void* device, const FWPS_CALLOUT0* callout, UINT32* id);
+  NTSTATUS FwpsCalloutRegister1(void* device, const FWPS_CALLOUT1* callout, UINT32* id);
+  NTSTATUS FwpsCalloutRegister2(void* device, const FWPS_CALLOUT2* callout, UINT32* id);
+  NTSTATUS FwpsCalloutRegister3(void* device, const FWPS_CALLOUT3* callout, UINT32* id);
+  // STATUS_DEVICE_BUSY while flow contexts are left.
+  NTSTATUS FwpsCalloutUnregisterById0(UINT32 id);
+  NTSTATUS FwpsCalloutUnregisterByKey0(const GUID* key);
+  // NOLINTEND(readability-identifier-naming)
+
+  // --- the server's own ---------------------------------------------------------------------
+  // The configuration's rules, in place of those before (filter/rules.h makes them). Waits for no
+  // driver, so the packet thread may call it, outside a section.
+  void set_rules(std::vector<std::shared_ptr<Filter>> rules);
+  // For what hangs on a registration, such as flow contexts; null: there is none with this id.
+  std::shared_ptr<Callout> registered(UINT32 id) const;
+  // What `hookline filter` shows.
+  Report report() const;
+
+  bool concerns(Direction direction, Depth from, Depth to) const override;
+  Verdict classify(const Traffic& traffic, NET_BUFFER_LIST* list, Depth first, Depth last) override;
+  // Packet thread: one section around many classifications costs less than one around each.
+  ReadSection& section() { return section_; }
+
+ private:
+  struct Session {
+    std::string name;
+    bool dynamic = false;
+    uint32_t wait_ms = 0;
+    std::optional<Objects> draft;  // a transaction is open
+    bool read_only = false;
+  };
+  using Lock = std::unique_lock<std::mutex>;
+  // A filter and the registered callout that has to be told about it.
+  struct Told {
+    std::shared_ptr<Callout> callout;
+    std::shared_ptr<Filter> filter;
+  };
+  using Telling = std::vector<Told>;
+  class Change;
+
+  bool may_not_wait() const;
+  Session* find_session(HANDLE engine, uint32_t* id = nullptr);
+  bool wait_until_free(Lock& lock, uint32_t wait_ms, bool for_writing);
+  template <class Edit>
+  NTSTATUS edit(HANDLE engine, Edit edit);
+  NTSTATUS commit(Lock& lock, Objects next);
+  Telling who_is_told(const Objects& of, const Objects& but_not, const Registry& registry) const;
+  bool tell(const Told& told, FWPS_CALLOUT_NOTIFY_TYPE type) const;
+  void tell_all(const Telling& telling, FWPS_CALLOUT_NOTIFY_TYPE type) const;
+  NTSTATUS tell_added(const Telling& telling) const;
+  NTSTATUS register_callout(void* device, const Callout::Functions& functions, UINT32* id);
+  template <class Key>
+  NTSTATUS unregister(const Key& key);
+  uint32_t id_of(const GUID& key);
+  std::unique_ptr<const Tables> tables_for(const Objects& objects, const Registry& registry) const;
+  void publish(Lock& lock, std::unique_ptr<const Tables> next);
+  Verdict classify_at(const Tables& tables, const Traffic& traffic, NET_BUFFER_LIST* list,
+                      const DataStart& base, Depth depth);
+
+  Logger& log_;
+  CallWatch* watch_;
+
+  // Guarded by mutex_. It is held for short; `busy_` keeps others from changing anything while a
+  // change calls callouts and waits for the packet thread without it.
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool busy_ = false;
+  std::thread::id busy_thread_;
+  uint32_t writer_ = 0;  // the session whose transaction writes
+  std::map<uint32_t, Session> sessions_;
+  uint32_t next_session_ = 1;
+  uint64_t next_filter_ = 0x10000;
+  Objects objects_;
+  Registry registry_;
+  CalloutIds ids_;
+  Rules rules_;
+  uint64_t rules_version_ = 0;
+  std::unique_ptr<const Tables> tables_;
+
+  // Read by the packet thread.
+  std::atomic<const Tables*> active_;
+  std::atomic<uint64_t> occupied_{0};
+  ReadSection section_;
+
+  // Packet thread.
+  struct LayerCounts {
+    Counter classified, blocked, absorbed;
+  };
+  std::array<LayerCounts, kLayerCount> layer_counts_;
+  Counter vetoes_;
+};
+
+}  // namespace hookline::filter

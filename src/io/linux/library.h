@@ -1,0 +1,15 @@
+// Libraries by dlopen. They are loaded with all their symbols bound at once, and see the symbols of
+// the program, not those of each other.
+#pragma once
+
+#include "io/library.h"
+
+namespace hookline::io {
+
+class LinuxLibraries final : public Libraries {
+ public:
+  bool exists(const std::string& path) const override;
+  Result<std::unique_ptr<Library>> open(const std::string& path) override;
+};
+
+}  // namespace hookline::io
