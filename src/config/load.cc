@@ -99,7 +99,12 @@ Result<std::string> read_file(const std::string& path) {
 Loaded load_file(const std::string& path) {
   const auto text = read_file(path);
   if (!text) return only_error(path, text.error().text);
-  return load_text(*text, path);
+  Loaded loaded = load_text(*text, path);
+  // Understood, but nothing applies it yet: a rule that does nothing must not look as if it did.
+  if (loaded.config && loaded.config->filter != FilterConfig{.dir = loaded.config->filter.dir}) {
+    return only_error(path, "[filter]: not supported by this version");
+  }
+  return loaded;
 }
 
 }  // namespace hookline::config

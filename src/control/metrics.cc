@@ -18,8 +18,7 @@ class Exposition {
  public:
   void family(std::string_view name, std::string_view type, std::string_view help) {
     name_ = name;
-    fmt::format_to(std::back_inserter(text_), "# HELP {} {}\n# TYPE {} {}\n", name, help, name,
-                   type);
+    text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
   }
 
   template <class Number>
@@ -27,12 +26,11 @@ class Exposition {
     text_ += name_;
     char separator = '{';
     for (const auto& [label, label_value] : labels) {
-      fmt::format_to(std::back_inserter(text_), "{}{}=\"{}\"", separator, label,
-                     escape_label(label_value));
+      text_ += fmt::format("{}{}=\"{}\"", separator, label, escape_label(label_value));
       separator = ',';
     }
     if (labels.size() != 0) text_ += '}';
-    fmt::format_to(std::back_inserter(text_), " {}\n", value);
+    text_ += fmt::format(" {}\n", value);
   }
 
   void counter(std::string_view name, std::string_view help, const Counter& counter) {

@@ -30,8 +30,9 @@ RC_GTEST_PROP(Index, IsAMap, (const std::vector<std::pair<uint8_t, bool>>& steps
       model.erase(value);
     }
     RC_ASSERT(index.size() == model.size());
-    for (const auto& [v, h] : model) {
-      RC_ASSERT(index.find(h, [&](uint32_t found) { return found == v; }) == v);
+    for (const auto& entry : model) {
+      const uint32_t v = entry.first;
+      RC_ASSERT(index.find(entry.second, [&](uint32_t found) { return found == v; }) == v);
     }
     RC_ASSERT(index.find(hash, [](uint32_t) { return false; }) == 0);
   }

@@ -8,6 +8,12 @@
 
 namespace hookline::lease {
 
+namespace {
+
+uint64_t by_wire(uint32_t wire_id) { return (uint64_t{wire_id} + 1) * 0x9e3779b97f4a7c15ULL; }
+
+}  // namespace
+
 // --- places ---------------------------------------------------------------------------------
 
 uint32_t LeaseTable::place(const Scope& scope, Ipv4 address) {
@@ -64,14 +70,16 @@ LeaseRecord LeaseTable::record_of(uint32_t number) const {
 // --- clients --------------------------------------------------------------------------------
 
 Digest LeaseTable::digest_of(const ClientIdentity& client, uint32_t wire_id) const {
-  constexpr uint64_t kOdd1 = 0x9e3779b97f4a7c15ULL;
-  constexpr uint64_t kOdd2 = 0xd6e8feb86659fd93ULL;
-  const uint64_t by_wire = (uint64_t{wire_id} + 1) * kOdd1;
-  return {(client.hash(seed_) ^ by_wire) * kOdd2, client.hash(~seed_) ^ by_wire};
+  return {hash_of(client, wire_id), client.hash(~seed_) ^ by_wire(wire_id)};
+}
+
+uint64_t LeaseTable::hash_of(const ClientIdentity& client, uint32_t wire_id) const {
+  constexpr uint64_t kOdd = 0xd6e8feb86659fd93ULL;
+  return (client.hash(seed_) ^ by_wire(wire_id)) * kOdd;
 }
 
 uint64_t LeaseTable::client_hash(uint32_t number) const {
-  return digest_of(identity_of(number), run_of(number).wire_id).a;
+  return hash_of(identity_of(number), run_of(number).wire_id);
 }
 
 uint32_t LeaseTable::find_client(const ClientIdentity& client, uint32_t wire,
@@ -87,8 +95,7 @@ uint32_t LeaseTable::find_by_hash(const ClientIdentity& client, uint32_t wire_id
   });
 }
 
-void LeaseTable::index_client(uint32_t number) {
-  const uint64_t hash = client_hash(number);
+void LeaseTable::index_client(uint32_t number, uint64_t hash) {
   const Run& run = run_of(number);
   const uint32_t other =
       run.scope_index == kNoScope ? 0 : find_by_hash(identity_of(number), run.wire_id, hash);

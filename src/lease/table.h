@@ -222,9 +222,11 @@ class LeaseTable {
   void unlist(uint32_t number);
   void settle(uint32_t number);
   Digest digest_of(const ClientIdentity& client, uint32_t wire_id) const;
+  // The first half of the digest: what the index of clients goes by.
+  uint64_t hash_of(const ClientIdentity& client, uint32_t wire_id) const;
   uint64_t client_hash(uint32_t number) const;
   uint32_t find_by_hash(const ClientIdentity& client, uint32_t wire_id, uint64_t hash) const;
-  void index_client(uint32_t number);
+  void index_client(uint32_t number, uint64_t hash);
   void unindex_client(uint32_t number);
   bool outlasts(uint32_t a, uint32_t b) const;
   void end_binding(uint32_t number, LeaseSeconds at);

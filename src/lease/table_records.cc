@@ -89,7 +89,14 @@ void LeaseTable::write(uint32_t number, const LeaseRecord& record, uint32_t bloc
   slot.clear(Slot::kPending);
   slot.set(Slot::kRecorded);
   record.bootp ? slot.set(Slot::kBootp) : slot.clear(Slot::kBootp);
-  const bool nameless = client.id.empty();
+  // Of the record's own bytes: those of the slot are still on their way to memory when read at
+  // once.
+  const bool indexes = remembers && !stays && !client.id.empty();
+  const uint64_t hash = indexes ? hash_of(client, run_of(number).wire_id) : 0;
+  const size_t client_id_size = record.client_id.size();
+  const Bytes hardware = record.hardware_address;
+  const bool has_head = record.state != LeaseState::Free && !hardware.empty();
+  const uint32_t head = has_head ? hardware_head(hardware) : kNoHead;
   const uint32_t head_before =
       has_hardware(slot) ? hardware_head({slot.ids, slot.hardware_size}) : kNoHead;
   store_bytes(slot, record, block);
@@ -101,13 +108,14 @@ void LeaseTable::write(uint32_t number, const LeaseRecord& record, uint32_t bloc
   slot.expiry = record.expiry;
   slot.last_transaction = record.last_transaction;
   slot.sequence = record.sequence;
-  const uint32_t head =
-      has_hardware(slot) ? hardware_head({slot.ids, slot.hardware_size}) : kNoHead;
   if (head != head_before) {
     if (head_before != kNoHead) hardware_.erase(head_before, number);
     if (head != kNoHead) hardware_.insert(head, number);
   }
-  if (remembers && !stays && !nameless) index_client(number);
+  if (indexes) {
+    const bool whole = slot.client_id_size == client_id_size;
+    index_client(number, whole ? hash : client_hash(number));
+  }
   settle(number);
 }
 

@@ -254,7 +254,7 @@ void LeaseTable::reindex_clients(uint32_t run_index, uint32_t wire_id) {
   for (const uint32_t number : numbers) unindex_client(number);
   run.other_wire = run.wire_id != wire_id;
   run.wire_id = wire_id;
-  for (const uint32_t number : numbers) index_client(number);
+  for (const uint32_t number : numbers) index_client(number, client_hash(number));
 }
 
 // --- leases that change their place ---------------------------------------------------------

@@ -1,11 +1,11 @@
 #include "server/callout_check.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
-#include <boost/json.hpp>
 #include <filesystem>
 #include <memory>
 #include <new>
-#include <string_view>
 
 #include "base/time.h"
 #include "config/load.h"

@@ -22,7 +22,7 @@ LAYERS.update({stage: 3 for stage in STAGES})
 SYSTEM_HEADERS_IN = ("src/io/linux/", "src/load/wire_linux.cc", "bench/", "tests/", "sdk/")
 THIRD_PARTY = ("fmt/", "tl/", "boost/", "gtest/", "gmock/", "rapidcheck", "benchmark/")
 THIRD_PARTY_OF = {"toml++/": "src/config/", "CLI/": "src/server/"}
-# Who may include what callout authors see (sdk/include); dhcpssdk.h and its host are only callout's.
+# Who may include what callout authors see; dhcpssdk.h and its host are the callout stage's alone.
 SDK_IN = ("src/callout/", "src/filter/", "src/inject/")
 SDK_OF_CALLOUT = {"dhcpssdk.h", "hookline/host.h"}
 # Where time may be read and randomness made.
