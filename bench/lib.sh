@@ -21,6 +21,7 @@ server_ns=hlbench-$$-s
 load_ns=hlbench-$$-c
 server_ip=10.64.0.1
 relay_ip=10.64.0.2
+relay_mac=02:ff:00:00:00:03
 pool_first=10.64.1.0
 pool_last=10.127.255.254
 
@@ -72,7 +73,7 @@ bench_network() {
   ip -n "$load_ns" link set vc up
   # Not the generator's own hardware address: it reads from a packet socket, and its kernel need not
   # deliver every frame once more, at the cost of whichever server sent it.
-  ip -n "$server_ns" neigh replace $relay_ip lladdr 02:ff:00:00:00:03 dev vs nud permanent
+  ip -n "$server_ns" neigh replace $relay_ip lladdr $relay_mac dev vs nud permanent
   ip -n "$load_ns" neigh replace $server_ip lladdr 02:ff:00:00:00:01 dev vc nud permanent
   ip -n "$server_ns" route add $relay_ip/32 dev vs
   ip -n "$server_ns" route add 10.64.0.0/11 via $relay_ip dev vs
@@ -135,7 +136,7 @@ bench_load() {
 bench_path() {
   case $1 in
     direct) echo ;;
-    relayed) echo "--relay $relay_ip --server $server_ip" ;;
+    relayed) echo "--relay $relay_ip --relay-mac $relay_mac --server $server_ip" ;;
     *) bench_die "no such path: $1" ;;
   esac
 }

@@ -64,6 +64,9 @@ void add_flags(CLI::App& app, Options& o) {
       "--relay", [&o](const std::string& text) { o.relay = address(text); },
       "act as the relay with this address (giaddr); without it, as clients on the wire");
   app.add_option_function<std::string>(
+      "--relay-mac", [&o](const std::string& text) { o.relay_mac = mac(text); },
+      "source of relayed frames, instead of the interface's");
+  app.add_option_function<std::string>(
       "--server-mac", [&o](const std::string& text) { o.server_mac = mac(text); },
       "instead of the neighbour table");
   app.add_option("--window", o.window, "exchanges outstanding")->capture_default_str();

@@ -101,7 +101,10 @@ Loaded load_file(const std::string& path) {
   if (!text) return only_error(path, text.error().text);
   Loaded loaded = load_text(*text, path);
   // Understood, but nothing applies it yet: a rule that does nothing must not look as if it did.
-  if (loaded.config && loaded.config->filter != FilterConfig{.dir = loaded.config->filter.dir}) {
+  if (!loaded.config) return loaded;
+  FilterConfig none;
+  none.dir = loaded.config->filter.dir;
+  if (loaded.config->filter != none) {
     return only_error(path, "[filter]: not supported by this version");
   }
   return loaded;

@@ -110,7 +110,7 @@ Result<Report> run(const Options& options) {
     if (!found) return tl::unexpected(found.error());
     server_mac = *found;
   }
-  return run_on(options, {server_mac, open->mac}, *open->wire);
+  return run_on(options, {server_mac, options.relay_mac.value_or(open->mac)}, *open->wire);
 }
 
 Report run_on(const Options& options, const Ends& ends, Wire& wire) {

@@ -28,6 +28,7 @@ struct Options {
   Exchange exchange = Exchange::Dora;
   Ipv4 server;                           // needed with `relay`; else learnt from the answers
   Ipv4 relay;                            // giaddr, an address of ours: relayed; none: direct
+  std::optional<MacAddress> relay_mac;   // source of relayed frames; none: the interface's
   std::optional<MacAddress> server_mac;  // none: the kernel's neighbour table, or the answers
   uint32_t window = 1;                   // exchanges outstanding (closed loop), 1 to kWindowMax
   double rate_per_s = 0;                 // above 0: open loop, `window` is not used

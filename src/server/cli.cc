@@ -357,6 +357,7 @@ void CommandLine::add_load() {
   converted(load, "--server", o.server, address_of, "the server's address", "ADDRESS");
   converted(load, "--relay", o.relay, address_of,
             "be the relay with this address; without it, clients on the wire", "ADDRESS");
+  converted(load, "--relay-mac", o.relay_mac, mac_of, "instead of the interface's", "MAC");
   converted(load, "--server-mac", o.server_mac, mac_of, "instead of the neighbour table", "MAC");
   load->add_option("--window", o.window, "exchanges outstanding")->capture_default_str();
   load->add_option("--rate", o.rate_per_s, "exchanges started a second, instead of a window");
