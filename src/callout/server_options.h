@@ -5,7 +5,8 @@
 #include "callout/host.h"
 #include "line/packet.h"
 
-struct _DHCP_SERVER_OPTIONS;
+// dhcpssdk.h; the name is the API's own.
+struct _DHCP_SERVER_OPTIONS;  // NOLINT(bugprone-reserved-identifier)
 
 namespace hookline::callout {
 

@@ -382,7 +382,6 @@ std::string_view type_name(Type type) {
     case TextList:
       return "a list of texts";
     case Duration:
-      return "a duration";
     case FineDuration:
       return "a duration";
     case Type::LeasePoint:

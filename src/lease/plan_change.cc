@@ -18,6 +18,7 @@ PlanChange::PlanChange(const Plan* before_plan, const Plan& after_plan)
         after->changes_from(known ? before : nullptr, known ? same->second : 0, scope.index));
     if (known) olds.erase(same);
   }
+  if (before == nullptr) return;
   for (const auto& [subnet, scope_before] : olds) {
     gone.push_back({scope_before, before->changes_to_outside(scope_before)});
   }

@@ -15,7 +15,8 @@
 
 #include "base/inet_frame.h"
 
-struct _NET_BUFFER_LIST;  // <hookline/fwp.h>
+// <hookline/fwp.h>; the name is the API's own.
+struct _NET_BUFFER_LIST;  // NOLINT(bugprone-reserved-identifier)
 
 namespace hookline {
 

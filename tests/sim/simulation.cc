@@ -61,6 +61,7 @@ class Simulation {
   void check_offer(const Client& client, Ipv4 address);
   void let_time_pass();
   void await_probes();
+  void tell_trace();
   void note(const std::string& what) const {
     if (plan_.trace) fmt::print(stderr, "{} ms: {}\n", clock_.reading.boot_ns / kMs, what);
   }
@@ -80,6 +81,7 @@ class Simulation {
   Checks checks_;
   Outcome outcome_;
   bool disk_broken_ = false;
+  uint64_t trace_ = 0;  // with Plan::trace: of all clients
 };
 
 Simulation::Simulation(const Plan& plan)
@@ -121,12 +123,14 @@ void Simulation::start() {
   }
   core_ = std::move(*core);
   disk_broken_ = false;
+  if (plan_.trace) trace_ = core_->traces().open("any").value_or(0);
   checks_.recovered(core_->engine(), clients_, core_->read_clock());
 }
 
 // As after a power cut: whatever was not synced may be gone, in any part.
 void Simulation::restart() {
   ++outcome_.restarts;
+  note("power cut");
   if (core_ != nullptr) {
     core_->stop();
     outcome_.conflicts += core_->counters().leases_conflicted.value();
@@ -160,6 +164,11 @@ void Simulation::say(Client& client, Say what) {
     checks_.given_up(client);
     client.bound = {};
     client.xid = static_cast<uint32_t>(random_());  // an ACK to what it said before means nothing
+  }
+  if (what == Say::ForeignRelease) {
+    // By chance the address may be the one that an earlier word of its own, which the server still
+    // thinks about, is going to get it.
+    client.xid = static_cast<uint32_t>(random_());
   }
 }
 
@@ -255,7 +264,9 @@ void Simulation::trouble() {
   if (plan_.clock_steps && recordable && chance(random_, 0.003)) {
     disk_.heal();
     disk_.set_full(false);
-    clock_.step_wall(static_cast<int64_t>(below(random_, 20000)) - 10000);
+    const int64_t step_s = static_cast<int64_t>(below(random_, 20000)) - 10000;
+    note(fmt::format("the wall clock steps by {} s", step_s));
+    clock_.step_wall(step_s);
   }
   if (chance(random_, 0.004)) wire_.set_up(false);
   if (chance(random_, 0.05)) wire_.set_up(true);
@@ -286,9 +297,14 @@ void Simulation::one_turn() {
   for (int i = 0; i < 50 && core_->turn(); ++i) {
     if (chance(random_, 0.3)) background_.run_one();
   }
+  if (plan_.trace) tell_trace();
   for (const auto& frame : wire_.take_sent()) look_at(frame);
   checks_.counters(*core_);
   if (chance(random_, 0.5)) background_.run_one();
+}
+
+void Simulation::tell_trace() {
+  for (std::string line; core_->traces().next(trace_, line);) note(line);
 }
 
 Outcome Simulation::run() {
