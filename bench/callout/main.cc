@@ -13,40 +13,11 @@
 
 #include "callout/callouts.h"
 #include "callout/in_process_host.h"
+#include "callout/testing_products.h"
 #include "io/linux/clock.h"
 #include "io/linux/memory.h"
 
 namespace hookline {
-
-// Products can be made by their stages only: these stand in for the real ones.
-namespace receive {
-class Receiver {
- public:
-  static Frame make(PacketHandle p) { return Frame(PassKey<Receiver>(), std::move(p)); }
-};
-}  // namespace receive
-namespace filter {
-class FilterEngine {
- public:
-  static Admitted make(Frame&& f) { return Admitted(PassKey<FilterEngine>(), std::move(f)); }
-};
-}  // namespace filter
-namespace lease {
-class Engine {
- public:
-  static Immediate make(Request&& r) { return Immediate(PassKey<Engine>(), std::move(r)); }
-};
-}  // namespace lease
-namespace wire {
-class Decoder {
- public:
-  static Request make(Admitted&& a) { return Request(PassKey<Decoder>(), std::move(a)); }
-};
-class Encoder {
- public:
-  static Reply make(Immediate&& i) { return Reply(PassKey<Encoder>(), std::move(i)); }
-};
-}  // namespace wire
 
 namespace {
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /* What a callout is given and gives: the types of fwpsk.h, with their numbered names. Plain types,
- * for drivers and the server; docs/injection_guide.md has the rules. */
+ * for drivers and the server. */
 
 #include <hookline/fwp_fields.h>
 #include <hookline/fwp_management.h>
