@@ -34,6 +34,9 @@ inline constexpr size_t kRoutesMax = 16384;
 inline constexpr size_t kInjectionsMax = kPacketsMax;
 // How long a reply waits for a full interface queue before it completes as failed.
 inline constexpr int64_t kInjectDeadlineNs = 200'000'000;
+// How often one packet may be injected, by whomever: two drivers that answer each other's injections
+// would else go on for ever.
+inline constexpr size_t kInjectionHopsMax = 16;
 
 // --- configuration --------------------------------------------------------------------------
 inline constexpr size_t kScopesMax = 8192;
