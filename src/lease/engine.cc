@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/prefetch.h"
+
 namespace hookline::lease {
 
 namespace {
@@ -223,6 +225,15 @@ void Engine::forget_offer(const Digest& client) {
 }
 
 // --- records --------------------------------------------------------------------------------
+
+void Engine::prefetch(const Committed& committed) const {
+  const LeaseRecord& record = committed.packet().grant.record;
+  hookline::prefetch(record.hardware_address.data());
+  if (!record.client_id.empty()) hookline::prefetch(record.client_id.data());
+  const PendingClients::Entry& entry = pending_.at(committed.packet().grant.ticket);
+  table_->prefetch_slot(entry.number);
+  table_->prefetch_client(entry.client);
+}
 
 void Engine::apply(const Committed& committed) {
   const Packet& packet = committed.packet();

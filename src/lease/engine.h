@@ -84,6 +84,8 @@ class Engine {
   // stopped.
   std::optional<LeaseRecord> probed(Ipv4 address, bool in_use, Now now);
 
+  // apply() will be called soon: asks for the memory that it works on.
+  void prefetch(const Committed& committed) const;
   // The record is durable: it enters the active database. Views in it may be the engine's own.
   void apply(const Committed& committed);
   void apply(const LeaseRecord& record);

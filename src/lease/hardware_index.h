@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/bytes.h"
+#include "base/prefetch.h"
 #include "lease/chunked_array.h"
 #include "lease/slot.h"
 
@@ -24,10 +25,11 @@ class HardwareIndex {
   static uint32_t head_of(Bytes hardware, uint64_t seed) {
     return static_cast<uint32_t>(hash_bytes(hardware, seed ^ kOwnHash) % kHeads);
   }
-  void prefetch(uint32_t head) const { __builtin_prefetch(&heads_[head], 1); }
+  void prefetch(uint32_t head) const { hookline::prefetch_to_write(&heads_[head]); }
 
   void prefetch_first(uint32_t head) const {
-    if (const uint32_t number = heads_[head]; number != 0) __builtin_prefetch(&links_[number], 1);
+    if (const uint32_t number = heads_[head]; number != 0)
+      hookline::prefetch_to_write(&links_[number]);
   }
 
   void insert(uint32_t head, uint32_t number) {

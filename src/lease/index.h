@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/prefetch.h"
 #include "lease/lazy_array.h"
 
 namespace hookline::lease {
@@ -86,8 +87,8 @@ class Index {
 
   void prefetch(uint64_t hash) const {
     const uint32_t tag = tag_of(hash);
-    if (now_.size != 0) __builtin_prefetch(&now_.array[now_.home(tag)]);
-    if (old_.size != 0) __builtin_prefetch(&old_.array[old_.home(tag)]);
+    if (now_.size != 0) hookline::prefetch(&now_.array[now_.home(tag)]);
+    if (old_.size != 0) hookline::prefetch(&old_.array[old_.home(tag)]);
   }
 
   size_t size() const { return size_; }

@@ -38,11 +38,15 @@ class PendingClients {
     CHECK(index_.insert(entry.client.a, i), "the index has room for every packet");
     return i;
   }
-  Entry take(uint32_t ticket) {
+  const Entry& at(uint32_t ticket) const {
     CHECK(ticket != 0 && ticket < entries_.size(), "what is committed or withdrawn was proposed");
-    index_.erase(entries_[ticket].client.a, ticket);
-    unused_.push_back(ticket);
     return entries_[ticket];
+  }
+  Entry take(uint32_t ticket) {
+    const Entry& entry = at(ticket);
+    index_.erase(entry.client.a, ticket);
+    unused_.push_back(ticket);
+    return entry;
   }
 
  private:

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/prefetch.h"
 #include "lease/arena.h"
 #include "lease/hardware_index.h"
 #include "lease/index.h"
@@ -112,7 +113,7 @@ class LeaseTable {
     hardware_.prefetch_first(hardware_head(hardware));
   }
   void prefetch_slot(uint32_t number) const {
-    if (number != 0) __builtin_prefetch(&slots_[number], 1);
+    if (number != 0) hookline::prefetch_to_write(&slots_[number]);
   }
   // The slots of a hardware address, the latest bound first, of at most `max`. False: there may be
   // more.

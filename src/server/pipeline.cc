@@ -160,6 +160,7 @@ Batch<Committed> Pipeline::finish_commit() {
   counters_.leases_expired.add(expired_count_);
   counters_.commits.add();
   counters_.records_committed.add(committed->size() + expired_count_);
+  for (const Committed& c : *committed) stages_.engine.prefetch(c);
   for (const Committed& c : *committed) {
     stages_.engine.apply(c);
     trace(c.packet(), "committed", "record is on disk");
