@@ -182,7 +182,9 @@ class Windows(Case):
                         ["mac_filter/mac_filter.c"], ["option82/option82.cpp"],
                         ["fingerprint/fingerprint.c", "fingerprint/fingerprint.def"],
                         [str(tests / "modern.cpp"), str(tests / "modern.def"), "-DUNICODE",
-                         "-D_UNICODE"]):
+                         "-D_UNICODE"],
+                        [str(tests / "leaf.c")], [str(tests / "loner.c")],
+                        [str(tests / "failing.cpp"), "-DUNICODE"]):
             places = [s if s.startswith(("-", "/")) else str(SDK / "examples" / s) for s in sources]
             with self.subTest(sources[0]):
                 self.good("--windows", *places)
