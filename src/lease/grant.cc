@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "lease/engine.h"
+#include "line/client_name.h"
 
 namespace hookline::lease {
 
@@ -59,13 +60,13 @@ LeaseRecord Engine::binding_record(const Subject& s, const Scope& scope, uint32_
   r.last_transaction = s.now;
   r.hardware_address = m.hardware_address();
   r.client_id = m.options.find(option::kClientIdentifier);
-  r.hostname = at_most(m.options.find(option::kHostName), kHostnameBytesMax);
+  r.hostname = at_most(client_name(m), kHostnameBytesMax);
   r.relay_info = at_most(m.options.find(option::kRelayAgentInfo), kRelayInfoBytesMax);
   if (grant.renewed) {
     // A renewal that says nothing changes nothing: a unicast one has no option 82.
     const LeaseRecord before = table_->record_of(number);
     r.start = before.start;
-    if (!m.options.has(option::kHostName)) r.hostname = before.hostname;
+    if (r.hostname.empty()) r.hostname = before.hostname;
     if (!m.options.has(option::kRelayAgentInfo)) r.relay_info = before.relay_info;
   }
   if (grant.reservation != nullptr && !grant.reservation->hostname.empty()) {

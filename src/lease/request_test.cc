@@ -52,6 +52,28 @@ TEST(Selecting, GrantsWhatWasOffered) {
   EXPECT_TRUE(equal(lease->hardware_address, request(1).hardware));
 }
 
+// RFC 4702 section 2.3: a name in labels (E) or in ASCII. The lease's is the host's alone.
+TEST(Selecting, RemembersTheHostOfAnFqdn) {
+  using namespace std::string_literals;
+  const std::pair<std::string, std::string> cases[] = {
+      {"\5\0\0\2pc\7example\3org\0"s, "pc"},
+      {"\4\0\0\2pc"s, "pc"},            // a partial name
+      {"\1\0\0pc.example.org"s, "pc"},  // deprecated, and in the field
+      {"\0\0\0pc"s, "pc"},
+      {"\4\0\0\11pc"s, ""},  // a label that runs past the end
+      {"\4\0\0\100"s + std::string(64, 'x'), ""},
+      {"\4\0\0\0"s, ""},
+      {"\4\0\0"s, ""},
+  };
+  for (const auto& [fqdn, name] : cases) {
+    World w(office());
+    w.lease(discover(1).option_text(option::kClientFqdn, fqdn));
+    EXPECT_EQ(as_text(w.engine.find(ip("10.0.0.10"))->hostname), name) << fqdn;
+    w.lease(discover(1).option_text(option::kClientFqdn, fqdn).option_text(option::kHostName, "h"));
+    EXPECT_EQ(as_text(w.engine.find(ip("10.0.0.10"))->hostname), "h") << "option 12 comes first";
+  }
+}
+
 // 4.3.1: a DHCPREQUEST that names another server declines our offer.
 TEST(Selecting, AnotherServerFreesOurOffer) {
   World w(office());

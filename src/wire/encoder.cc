@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "line/fqdn.h"
 #include "wire/fixed_fields.h"
 #include "wire/reply_options.h"
 
@@ -15,6 +16,8 @@ constexpr size_t kDatagramBytesMin = 576;
 constexpr uint32_t kMtuUnknown = 1500;
 constexpr uint16_t kServerPort = 67;
 constexpr uint16_t kClientPort = 68;
+// A longer one (RFC 3396) is no name.
+constexpr size_t kFqdnBytesMax = 255;
 
 // What configuration and parameter request lists have no say in.
 constexpr CodeSet kNotByRequest{option::kPad,
@@ -30,6 +33,7 @@ constexpr CodeSet kNotByRequest{option::kPad,
                                 option::kRebindingTime,
                                 option::kClientIdentifier,
                                 option::kRapidCommit,
+                                option::kClientFqdn,
                                 option::kRelayAgentInfo,
                                 option::kAutoConfigure,
                                 option::kSubnetSelection,
@@ -194,6 +198,19 @@ void add_subnet_selection(const Packet& packet, ReplyOptions& out) {
   out.add_u32(option::kSubnetSelection, selected->value, Need::Must);
 }
 
+// RFC 4702 section 4: the client's name comes back, and that this server updates no DNS. What the
+// client wanted of the server is overridden.
+void add_fqdn(const Message& m, ReplyOptions& out) {
+  const Bytes asked = m.options.find(option::kClientFqdn);
+  if (asked.size() < fqdn::kNameAt || asked.size() > kFqdnBytesMax) return;
+  const MutableBytes value = out.add_room(option::kClientFqdn, asked.size(), Need::Wish);
+  std::copy(asked.begin(), asked.end(), value.begin());
+  const bool overridden = (asked[0] & fqdn::kServerUpdates) != 0;
+  value[0] = static_cast<uint8_t>(fqdn::kNoUpdates | (asked[0] & fqdn::kWireFormat) |
+                                  (overridden ? fqdn::kOverridden : 0));
+  value[1] = value[2] = fqdn::kResultCode;
+}
+
 void add_dhcp_options(const Packet& packet, const BootFields& boot, ReplyOptions& out) {
   const Message& m = packet.message;
   const Grant& grant = packet.grant;
@@ -208,6 +225,7 @@ void add_dhcp_options(const Packet& packet, const BootFields& boot, ReplyOptions
   if (grant.rapid_commit) out.add(option::kRapidCommit, {}, Need::Must);
   add_subnet_selection(packet, out);
   add_parameters(packet, boot, out);
+  add_fqdn(m, out);
 }
 
 size_t echoed_relay_bytes(const Message& m) {

@@ -28,6 +28,7 @@ namespace hookline::wire {
 //   what the client asks for in option 55, in its order, from the reservation, else the scope;
 //   without option 55 all that is configured. Where asked for and not configured: 28 is computed,
 //   66 and 67 are the boot fields. 108 only where asked for (RFC 8925 section 3.3).
+//   81                    the client's, with what this server does about it: nothing (RFC 4702)
 //   82                    whole and last (RFC 3046 section 2.2)
 //
 // Size: at least 300 bytes. At most what the client takes (option 57, else 576, as an IP datagram)

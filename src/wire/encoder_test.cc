@@ -225,6 +225,38 @@ TEST_F(EncoderTest, Ipv6OnlyPreferredOnlyOnRequest) {  // RFC 8925 section 3.3
   EXPECT_FALSE(encode(discover().end(), ReplyKind::Offer).has(108));
 }
 
+// RFC 4702 section 4: the flags of a server that updates nothing, both result codes 255, the name
+// and its encoding (E) as the client has them.
+TEST_F(EncoderTest, AnFqdnComesBackAndNothingIsUpdated) {
+  const Buffer name = {2, 'p', 'c', 7, 'e', 'x', 'a', 'm', 'p', 'l', 'e', 0};
+  const std::pair<uint8_t, uint8_t> flags[] = {{0x04, 0x0C}, {0x05, 0x0E}, {0x00, 0x08},
+                                               {0x01, 0x0A}, {0x0C, 0x0C}, {0xF5, 0x0E}};
+  for (const auto& [asked, answered] : flags) {
+    Buffer option = {asked, 0, 0}, expected = {answered, 255, 255};
+    option.insert(option.end(), name.begin(), name.end());
+    expected.insert(expected.end(), name.begin(), name.end());
+    for (const ReplyKind kind : {ReplyKind::Offer, ReplyKind::Ack, ReplyKind::InformAck}) {
+      const auto request = kind == ReplyKind::Offer ? discover() : selecting();
+      auto message = request;
+      const ParsedReply r = encode(message.option(81, option).option(55, {81, 3}).end(), kind);
+      ASSERT_TRUE(r.has(81)) << int{asked};
+      EXPECT_EQ(r.options.at(81), expected) << int{asked};
+    }
+  }
+}
+
+TEST_F(EncoderTest, NoFqdnWithoutAGoodOne) {
+  EXPECT_FALSE(encode(discover().option(55, {81}).end(), ReplyKind::Offer).has(81));
+  EXPECT_FALSE(encode(discover().option(81, {1, 0}).end(), ReplyKind::Offer).has(81));
+  EXPECT_FALSE(encode(selecting().option(81, {1, 0, 0, 'x'}).end(), ReplyKind::Nak).has(81));
+  EXPECT_TRUE(encode(discover().option(81, {1, 0, 0}).end(), ReplyKind::Offer).has(81));
+  const Buffer longest(255, 'x'), half(130, 'x'), roomy = {0x05, 0xDC};
+  RequestBytes request = discover().option(57, roomy);
+  EXPECT_TRUE(encode(request.option(81, longest).end(), ReplyKind::Offer).has(81));
+  request = discover().option(57, roomy);
+  EXPECT_FALSE(encode(request.option(81, half).option(81, half).end(), ReplyKind::Offer).has(81));
+}
+
 // --- boot ----------------------------------------------------------------------------------------
 
 TEST_F(EncoderTest, BootFieldsByArchitecture) {  // RFC 2131 table 3, RFC 4578 section 2.1

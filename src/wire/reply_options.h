@@ -44,7 +44,8 @@ struct OptionRoom {
   FieldUse sname = FieldUse::Taken;
 };
 
-// Each code at most once. Values are views, but for those of add_u32() and add_u8().
+// Each code at most once. Values are views, but for those of add_u32(), add_u8() and
+// add_room().
 class ReplyOptions {
  public:
   void add(uint8_t code, Bytes value, Need need) {
@@ -58,6 +59,14 @@ class ReplyOptions {
     uint8_t bytes[4];
     store_be32(bytes, value);
     add(code, keep(bytes, sizeof bytes), need);
+  }
+  // A value to be written afterwards. At most 255 bytes, once a reply.
+  MutableBytes add_room(uint8_t code, size_t size, Need need) {
+    CHECK(kept_bytes_ + size <= kept_.size(), "room for the few computed values of a reply");
+    uint8_t* const at = &kept_[kept_bytes_];
+    kept_bytes_ += size;
+    add(code, Bytes{at, size}, need);
+    return {at, size};
   }
   bool has(uint8_t code) const { return taken_.has(code); }
 
@@ -79,7 +88,7 @@ class ReplyOptions {
   size_t encoded_bytes_ = 0;
   size_t kept_bytes_ = 0;
   CodeSet taken_;
-  std::array<uint8_t, 64> kept_;
+  std::array<uint8_t, 64 + 255> kept_;
   std::array<ReplyOption, 256> options_;
 };
 
