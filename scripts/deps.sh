@@ -19,7 +19,7 @@ test=(
   "${build[@]}"
   g++-mingw-w64-x86-64-posix
   clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14
-  isc-dhcp-client isc-dhcp-relay dhcpcd-base strace
+  isc-dhcp-client isc-dhcp-relay dhcpcd-base strace socat
 )
 
 missing() {

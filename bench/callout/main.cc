@@ -1,8 +1,8 @@
 // What callouts cost on the line by themselves: all hooks of a granting exchange of one packet
-// (NewPkt, HandleOptions, AddressOffer, PktSend, PktDrop), set and empty, in process, with the
-// clock that the server measures them with.
+// (NewPkt, HandleOptions, AddressOffer, PktSend, PktDrop), set and empty, with the clock that the
+// server measures them with. In process, and in a helper process, which is waited for twice a turn.
 //
-//   bench_callout [ROUNDS]     medians of ROUNDS rounds; pin it to a core
+//   bench_callout [ROUNDS]     medians of ROUNDS rounds; taskset -c 1: all on one core
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -13,8 +13,11 @@
 
 #include "callout/callouts.h"
 #include "callout/in_process_host.h"
+#include "callout/loader.h"
 #include "callout/testing_products.h"
 #include "io/linux/clock.h"
+#include "io/linux/helpers.h"
+#include "io/linux/library.h"
 #include "io/linux/memory.h"
 
 namespace hookline {
@@ -130,6 +133,22 @@ Hosts make_hosts(int count, io::Clock& clock, io::Memory& memory, Logger& log) {
   return hosts;
 }
 
+// None: the helper can't be started.
+Hosts make_isolated(io::Helpers* helpers, io::Clock& clock, io::Memory& memory, Logger& log) {
+  static io::LinuxLibraries libraries;
+  // They live as long as their hosts do.
+  static std::vector<std::unique_ptr<callout::Loader>> loaders;
+  if (helpers == nullptr) return {};
+  CalloutConfig config;
+  config.enabled = true;
+  config.chaining = CalloutChaining::ByServer;
+  config.names = {EMPTY_CALLOUT};
+  config.dir = "/";
+  loaders.push_back(
+      std::make_unique<callout::Loader>(libraries, clock, memory, log, kPacketsMax, helpers));
+  return std::move(loaders.back()->load(config).hosts);
+}
+
 }  // namespace
 }  // namespace hookline
 
@@ -139,16 +158,21 @@ int main(int argc, char** argv) {
   io::LinuxClock clock;
   io::LinuxMemory memory;
   Logger log;
-  fmt::print("ns a packet, all hooks of a granting exchange, set and empty; minus none\n");
-  fmt::print("{:>6} {:>8} {:>8} {:>8} {:>12}\n", "batch", "none", "one", "three", "one - none");
+  auto helpers = io::LinuxHelpers::open({HOOKLINE_HOST, "nobody"});
+  log.set_level(LogLevel::Error);
+  fmt::print("ns a packet, all hooks of a granting exchange, set and empty\n");
+  fmt::print("{:>6} {:>8} {:>8} {:>8} {:>9} {:>12} {:>17}\n", "batch", "none", "one", "three",
+             "isolated", "one - none", "isolated - none");
   for (const size_t batch : {1u, 16u, 64u, 256u}) {
-    double ns[3];
+    double ns[4];
     for (int i = 0; const int hosts : {0, 1, 3}) {
       Line line(make_hosts(hosts, clock, memory, log));
       ns[i++] = measure(line, batch, rounds);
     }
-    fmt::print("{:>6} {:>8.0f} {:>8.0f} {:>8.0f} {:>12.0f}\n", batch, ns[0], ns[1], ns[2],
-               ns[1] - ns[0]);
+    Line line(make_isolated(helpers ? helpers->get() : nullptr, clock, memory, log));
+    ns[3] = measure(line, batch, rounds);
+    fmt::print("{:>6} {:>8.0f} {:>8.0f} {:>8.0f} {:>9.0f} {:>12.0f} {:>17.0f}\n", batch, ns[0],
+               ns[1], ns[2], ns[3], ns[1] - ns[0], ns[3] - ns[0]);
   }
   return 0;
 }

@@ -177,6 +177,51 @@ class Bad(Case):
         self.assertEqual(breach["exchange"], "DISCOVER → OFFER")
 
 
+class Wild(Case):
+    """It writes over all memory that its process shares with the one that reads what it did."""
+
+    SCRIBBLE = """FILE *maps = fopen("/proc/self/maps", "r");
+        char line[512], rights[8];
+        unsigned long long begin, end;
+        while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
+            if (sscanf(line, "%llx-%llx %4s", &begin, &end, rights) == 3 &&
+                rights[1] == 'w' && rights[3] == 's') {
+                for (char *at = (char *)begin; at < (char *)end; at++) *at = FILL;
+                Scribbled = 1;
+            }
+        }
+        if (maps != NULL) fclose(maps);
+        """
+    ONCE = "static int Scribbled; if (!Scribbled) {"
+
+    def assert_survives(self, hook, fill, after=""):
+        body = f"{self.ONCE}{self.SCRIBBLE}}}\n{after}".replace("FILL", fill)
+        library = self.made([(hook, body)])
+        for how in ((), ("--format", "json")):
+            status, out, err = self.check(library, "--timeout", "5s", *how)
+            self.assertIn(status, (0, 1, 2), out + err)  # and no signal
+            if status != 2:
+                self.assertIn("bad.so", json.loads(out)["file"] if how else out.splitlines()[-1])
+        return status, out + err
+
+    def test_with_ones(self):
+        status, said = self.assert_survives(NEW_PKT, "(char)0xFF")
+        self.assertNotEqual(status, 0, said)
+
+    def test_with_zeros(self):
+        self.assert_survives(NEW_PKT, "0")
+
+    def test_with_noise(self):
+        self.assert_survives(SEND, "(char)((at - (char *)begin) * 31 + 7)")
+
+    def test_and_then_a_crash(self):
+        status, said = self.assert_survives(NEW_PKT, "(char)0x7F", "abort();")
+        self.assertNotEqual(status, 0, said)
+
+    def test_when_it_is_told_to_stop(self):
+        self.assert_survives(CONTROL, "(char)0xFE")
+
+
 class NoCallout(Case):
     def assert_not_loaded(self, file, why, *arguments):
         status, out, err = self.check(file, *arguments)

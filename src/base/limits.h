@@ -34,9 +34,23 @@ inline constexpr size_t kRoutesMax = 16384;
 inline constexpr size_t kInjectionsMax = kPacketsMax;
 // How long a reply waits for a full interface queue before it completes as failed.
 inline constexpr int64_t kInjectDeadlineNs = 200'000'000;
-// How often one packet may be injected, by whomever: two drivers that answer each other's injections
-// would else go on for ever.
+// How often one packet may be injected, by whomever: two drivers that answer each other's
+// injections would else go on for ever.
 inline constexpr size_t kInjectionHopsMax = 16;
+// Packets that drivers have injected and that are still under way, or whose bytes somebody holds.
+inline constexpr size_t kDriverInjectionsMax = 4096;
+// Packets that one call injects.
+inline constexpr size_t kInjectionChainMax = 256;
+// The largest frame that a driver injects: a jumbo frame with a VLAN tag.
+inline constexpr size_t kInjectedFrameBytesMax = 9216 + 14 + 4;
+// Injection handles that exist at once.
+inline constexpr size_t kInjectionHandlesMax = 1024;
+// How many packets a handle may inject in a second: so many, and for each frame that came in or
+// reply that left some more. Loops through deep copies, which have no hops, end here.
+inline constexpr uint64_t kInjectionsPerSecondMin = 50'000;
+inline constexpr uint64_t kInjectionsPerPacketMax = 16;
+// Where a reply went, remembered for drivers that inject a changed copy of it.
+inline constexpr size_t kRecentNeighboursMax = 4096;
 
 // --- configuration --------------------------------------------------------------------------
 inline constexpr size_t kScopesMax = 8192;
@@ -89,6 +103,11 @@ inline constexpr size_t kCalloutHostsMax = 16;
 // Calls of hooks that one host is given at once: NewPkt or PktSend of a whole turn, or what was
 // queued until then.
 inline constexpr size_t kCalloutCallsMax = 2 * kTurnPacketsMax;
+// Reports of faults that one host keeps.
+inline constexpr size_t kCalloutFaultsMax = 32;
+// Lines of a helper's output that are logged each time it is looked at; the others wait, and so may
+// who writes them.
+inline constexpr size_t kCalloutLinesMax = 1024;
 
 // --- filter --------------------------------------------------------------------------------
 // Of all drivers and the configuration together.

@@ -302,4 +302,12 @@ std::vector<HostStats> Callouts::stats() const {
   return stats;
 }
 
+std::vector<FaultReport> Callouts::faults() const {
+  std::vector<FaultReport> faults;
+  for (const auto& host : hosts_) {
+    for (FaultReport& fault : host->faults()) faults.push_back(std::move(fault));
+  }
+  return faults;
+}
+
 }  // namespace hookline::callout

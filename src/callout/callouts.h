@@ -85,6 +85,8 @@ class Callouts {
 
   // One per host, in order. Allocates.
   std::vector<HostStats> stats() const;
+  // Of all hosts that are loaded. Allocates.
+  std::vector<FaultReport> faults() const;
 
  private:
   // What a packet slot's packet has been through.

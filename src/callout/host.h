@@ -143,6 +143,7 @@ struct HookStats {
   uint64_t p50_ns = 0, p99_ns = 0, max_ns = 0;
   uint64_t slow = 0;  // over the configured threshold
   std::array<uint64_t, kBreachCount> breaches{};
+  uint64_t faults = 0;  // crashes and hangs, of a host with a process of its own
 };
 
 struct HostStats {
@@ -154,6 +155,19 @@ struct HostStats {
   uint64_t edited = 0;      // requests and replies
   uint64_t suppressed = 0;  // replies
   uint64_t contexts = 0;    // packets that it set a PktContext for
+  // Of a host with a process of its own.
+  std::string state;    // "serving", "restarting", "quarantined"; empty: it has none
+  uint64_t faults = 0;  // how often it crashed, hung or went away
+  uint64_t missed = 0;  // calls that it did not get meanwhile
+};
+
+// How a callout failed, for the operator. Bytes are as they were when it did.
+struct FaultReport {
+  int64_t wall_ns = 0;
+  std::string callout;           // as configured
+  std::string hook;              // "DhcpNewPktHook"; empty: in none
+  std::string what;              // "killed by SIGSEGV: address 0x0, at mac.so+0x1139"
+  std::vector<uint8_t> request;  // the packet; empty: none, or not known
 };
 
 class Host {
@@ -170,6 +184,8 @@ class Host {
   virtual void turn_ended() {}
   // Allocates.
   virtual HostStats stats() const = 0;
+  // The last kCalloutFaultsMax, oldest first. Allocates.
+  virtual std::vector<FaultReport> faults() const { return {}; }
 };
 
 // In order: the first sees a packet first.

@@ -2,34 +2,22 @@
 // caught: C++ exceptions, nonsense sizes, swapped pointers to memory that is not there, writes just
 // outside the buffers. A crash ends the server.
 //
-// The only header under src/ that shows the SDK's types: for the loader, which makes hosts, and for
-// tests.
+// Shows the SDK's types, as hook_runner.h does: for the loader, which makes hosts, and for tests.
 #pragma once
 
-#include <memory>
-#include <string>
-#include <vector>
+#include <string_view>
 
 #include "base/log.h"
-#include "callout/hook_times.h"
+#include "callout/hook_runner.h"
 #include "callout/host.h"
-#include "callout/server_options.h"
-#include "dhcpssdk.h"
+#include "callout/ledger.h"
+#include "callout/loading.h"
 #include "io/clock.h"
 #include "io/memory.h"
 
 namespace hookline::callout {
 
-// A callout whose entry point has accepted.
-struct LoadedCallout {
-  std::string name;  // as configured
-  std::string path;
-  DHCP_CALLOUT_TABLE table{};
-  // Whatever keeps its code in memory; let go when the host goes.
-  std::shared_ptr<void> library;
-};
-
-class InProcessHost final : public Host {
+class InProcessHost final : public Host, private HookWatcher {
  public:
   struct Options {
     int64_t slow_ns = 1'000'000;  // calls that take longer are counted and logged; 0: none
@@ -42,56 +30,20 @@ class InProcessHost final : public Host {
   ~InProcessHost() override;
 
   std::string_view name() const override { return callout_.name; }
-  HookSet hooks() const override { return hooks_; }
+  HookSet hooks() const override { return runner_.hooks(); }
   void run(std::span<Call> calls) override;
-  HostStats stats() const override;
+  HostStats stats() const override { return ledger_.stats(callout_.path, hooks()); }
 
  private:
-  // Of one packet.
-  struct Context {
-    void* pkt_context = nullptr;
-    uint32_t size = 0;     // of the request
-    bool guarded = false;  // the slot's guards are laid
-  };
-
-  void run_one(Call& call);
-  void new_packet(Call& call);
-  void packet_send(Call& call);
-  void packet_drop(const Call& call);
-  void address_del(const Call& call);
-  void address_offer(const Call& call);
-  void handle_options(const Call& call);
-  void delete_client(const Call& call);
-  // What the callout left in `at` and `size` goes to the call and, where it swapped, to `buffer`.
-  void take_answer(Call& call, uint8_t* buffer, const uint8_t* at, uint32_t size);
-
-  // False: an exception came out.
-  template <class Function>
-  bool guarded(Hook hook, Function&& function);
-  void note_exception(Hook hook, std::string_view what);
-  void check_guards(Hook hook, uint32_t slot);
-  void breach(Hook hook, Breach what, const std::string& text);
-  void note_time(Hook hook, int64_t ns);
-  bool may_log();
-  uint8_t* buffers_of(uint32_t slot);
+  void breach(Hook hook, Breach what, std::string_view text) override {
+    ledger_.breach(hook, what, text);
+  }
+  void context_set() override { ledger_.context_set(); }
 
   LoadedCallout callout_;
-  Options options_;
   io::Clock& clock_;
-  io::Memory& memory_;
-  Logger& log_;
-  HookSet hooks_ = 0;
-  std::unique_ptr<uint8_t[]> buffers_;  // not initialized: pages come when slots are used
-  std::vector<Context> contexts_;       // by slot
-  std::array<uint8_t, kPacketBytesMax> scratch_;
-
-  std::array<HookTimes, kHookCount> times_;
-  std::array<uint64_t, kHookCount> slow_{};
-  std::array<std::array<uint64_t, kBreachCount>, kHookCount> breaches_{};
-  uint64_t refused_ = 0, edited_ = 0, suppressed_ = 0, contexts_set_ = 0;
-  bool exception_logged_ = false;
-  int64_t logged_ns_ = 0;    // when the last line was written
-  uint64_t not_logged_ = 0;  // lines since then
+  Ledger ledger_;
+  HookRunner runner_;
 };
 
 }  // namespace hookline::callout

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 
+#include "base/time.h"
 #include "base/utf16.h"
 #include "callout/in_process_host.h"
+#include "callout/isolated_host.h"
 #include "callout/services.h"
+#include "callout/setup.h"
 
 namespace hookline::callout {
 
@@ -19,11 +21,7 @@ constexpr int kEventLoadException = 1032;
 constexpr int kEventLoadSuccess = 1033;
 constexpr int kEventLoadFailed = 1034;
 
-constexpr DWORD kSuccess = 0;
-constexpr DWORD kDllInitFailed = 1114;
-
-// The CalloutVersions that this server speaks, newest first.
-constexpr DWORD kVersions[] = {0};
+constexpr int64_t kLoadTimeoutNs = 10 * kNsPerSecond;
 
 // Sorts as the names are, whatever files stand for them.
 std::vector<std::string> in_order(const CalloutConfig& config) {
@@ -45,19 +43,9 @@ std::u16string chain_of(std::span<const std::string> names) {
   return chain += u'\0';
 }
 
-std::string error_text(DWORD code) {
-  struct Known {
-    DWORD code;
-    std::string_view name;
-  };
-  constexpr Known kKnown[] = {{2, "ERROR_FILE_NOT_FOUND"},  {5, "ERROR_ACCESS_DENIED"},
-                              {50, "ERROR_NOT_SUPPORTED"},  {87, "ERROR_INVALID_PARAMETER"},
-                              {126, "ERROR_MOD_NOT_FOUND"}, {127, "ERROR_PROC_NOT_FOUND"},
-                              {193, "ERROR_BAD_EXE_FORMAT"}};
-  for (const Known& known : kKnown) {
-    if (known.code == code) return fmt::format("{} ({})", code, known.name);
-  }
-  return fmt::format("{}", code);
+std::string folder_of(const std::string& file) {
+  const size_t end = file.rfind('/');
+  return end == std::string::npos ? "." : file.substr(0, std::max<size_t>(end, 1));
 }
 
 std::string hook_list(HookSet hooks) {
@@ -70,84 +58,52 @@ std::string hook_list(HookSet hooks) {
   return out.empty() ? "none" : out;
 }
 
-// The library in memory, with these services as long as it is there.
-struct LoadedLibrary {
-  std::unique_ptr<io::Library> library;
-  const Services* services = nullptr;
-
-  ~LoadedLibrary() {
-    const CurrentServices current(*services);
-    library.reset();
-  }
-};
-
-struct Entered {
-  bool exception = false;
-  std::string text;  // empty: it accepted
-};
-
-Entered enter(LPDHCP_ENTRY_POINT_FUNC entry, const std::u16string& chain,
-              DHCP_CALLOUT_TABLE& table) {
-  DWORD result = kSuccess;
-  for (const DWORD version : kVersions) {
-    table = {};
-    std::u16string names = chain;  // its own, to scribble on
-    try {
-      result = entry(names.data(), version, &table);
-    } catch (const std::exception& e) {
-      return {true, fmt::format("its entry point threw a C++ exception: {}", e.what())};
-    } catch (...) {
-      return {true, "its entry point threw an exception"};
-    }
-    if (result == kSuccess) return {};
-  }
-  return {false, fmt::format("its entry point returned {}", error_text(result))};
-}
-
 }  // namespace
 
 Loader::Loader(io::Libraries& libraries, io::Clock& clock, io::Memory& memory, Logger& log,
-               size_t slots)
-    : libraries_(libraries), clock_(clock), memory_(memory), log_(log), slots_(slots) {}
+               size_t slots, io::Helpers* helpers)
+    : libraries_(libraries),
+      clock_(clock),
+      memory_(memory),
+      log_(log),
+      slots_(slots),
+      helpers_(helpers) {}
 
 Loader::~Loader() = default;
 
-Loader::Attempt Loader::attempt(const std::string& name, const std::u16string& chain) {
+// The files that it may read: its own folder, the configuration's, and what the path map names.
+Loader::Attempt Loader::attempt_isolated(const std::string& name, const std::u16string& chain,
+                                         const CalloutHosting& hosting) {
   const Services& services = *services_.back();
-  const auto failed = [](std::string text) {
-    return tl::unexpected(Failure{false, std::move(text)});
-  };
+  const CalloutConfig& config = services.config();
   const auto path = services.file_of(name);
-  if (!path) return failed(path.error().text);
-  const CurrentServices current(services);
-  auto library = libraries_.open(*path);
-  if (!library) return failed(fmt::format("{}: {}", *path, library.error().text));
-  auto kept = std::make_shared<LoadedLibrary>();
-  kept->library = std::move(*library);
-  kept->services = &services;
-  if (const auto attach =
-          reinterpret_cast<HooklineAttach>(kept->library->find(HOOKLINE_ATTACH_SYMBOL))) {
-    const uint32_t error = attach(services.host());
-    if (error == kDllInitFailed) return failed(*path + ": its DllMain refused");
-    if (error != kSuccess) return failed(fmt::format("{}: error {}", *path, error_text(error)));
+  if (!path) return tl::unexpected(LoadFailure{false, path.error().text});
+  Setup setup{name, chain, config, hosting.network, hosting.readable, hosting.writable};
+  setup.readable.push_back(folder_of(*path));
+  setup.readable.push_back(config.dir);
+  for (const CalloutPath& file : config.files) setup.readable.push_back(folder_of(file.file));
+  IsolatedHost::Options options{name, hosting, config.warn_slower_ns, slots_};
+  auto host = std::make_unique<IsolatedHost>(std::move(options), encode_setup(setup), *helpers_,
+                                             clock_, log_);
+  if (auto failure = host->load(kLoadTimeoutNs)) return tl::unexpected(std::move(*failure));
+  return host;
+}
+
+Loader::Attempt Loader::attempt(const std::string& name, const std::u16string& chain,
+                                const CalloutHosting& hosting) {
+  if (helpers_ != nullptr && hosting.place == CalloutPlace::Isolated) {
+    return attempt_isolated(name, chain, hosting);
   }
-  const auto entry =
-      reinterpret_cast<LPDHCP_ENTRY_POINT_FUNC>(kept->library->find(DHCP_CALLOUT_ENTRY_POINT));
-  if (entry == nullptr) {
-    return failed(*path + ": it has no entry point: it exports no " DHCP_CALLOUT_ENTRY_POINT);
-  }
-  LoadedCallout callout{name, *path, {}, kept};
-  const Entered entered = enter(entry, chain, callout.table);
-  if (!entered.text.empty()) {
-    return tl::unexpected(Failure{entered.exception, *path + ": " + entered.text});
-  }
+  const Services& services = *services_.back();
+  auto callout = load_callout(libraries_, services, name, chain);
+  if (!callout) return tl::unexpected(callout.error());
   InProcessHost::Options options;
   options.slow_ns = services.config().warn_slower_ns;
   options.slots = slots_;
-  return std::make_unique<InProcessHost>(std::move(callout), options, clock_, memory_, log_);
+  return std::make_unique<InProcessHost>(std::move(*callout), options, clock_, memory_, log_);
 }
 
-void Loader::report(const std::string& name, const Failure& failure, Loaded& out) {
+void Loader::report(const std::string& name, const LoadFailure& failure, Loaded& out) {
   out.failures.push_back(name + ": " + failure.text);
   log_.error(failure.exception ? "exception while a callout was loaded; it is passed over"
                                : "callout not loaded; it is passed over",
@@ -157,10 +113,11 @@ void Loader::report(const std::string& name, const Failure& failure, Loaded& out
 }
 
 void Loader::load_chain(Loaded& out) {
-  const std::vector<std::string> names = in_order(services_.back()->config());
+  const CalloutConfig& config = services_.back()->config();
+  const std::vector<std::string> names = in_order(config);
   for (size_t i = 0; i < names.size(); ++i) {
     const std::span<const std::string> rest = std::span(names).subspan(i + 1);
-    Attempt loaded = attempt(names[i], chain_of(rest));
+    Attempt loaded = attempt(names[i], chain_of(rest), config.hosting);
     if (!loaded) {
       report(names[i], loaded.error(), out);
       continue;
@@ -176,8 +133,11 @@ void Loader::load_chain(Loaded& out) {
 }
 
 void Loader::load_each(Loaded& out) {
-  for (const std::string& name : services_.back()->config().names) {
-    Attempt loaded = attempt(name, chain_of({}));
+  const CalloutConfig& config = services_.back()->config();
+  for (size_t i = 0; i < config.names.size(); ++i) {
+    const std::string& name = config.names[i];
+    Attempt loaded =
+        attempt(name, chain_of({}), i < config.each.size() ? config.each[i] : config.hosting);
     if (loaded) {
       out.hosts.push_back(std::move(*loaded));
     } else {

@@ -2,8 +2,9 @@
 // (or as listed), one after the other until one loads and its entry point accepts; that one is told
 // the names after its own and chains them. Or, for [[callouts.dll]], every one of them by itself.
 //
-// The callout's code runs from here on: in DllMain and in its entry point. One thread at a time; a
-// callout that another loads later asks for services from any thread.
+// The callout's code runs from here on, in DllMain and in its entry point: in a helper process, or
+// in this one where the configuration says so. One thread at a time; a callout that another loads
+// later asks for services from any thread.
 #pragma once
 
 #include <memory>
@@ -13,7 +14,9 @@
 
 #include "base/log.h"
 #include "callout/host.h"
+#include "callout/load_failure.h"
 #include "io/clock.h"
+#include "io/helper.h"
 #include "io/library.h"
 #include "io/memory.h"
 #include "line/config.h"
@@ -24,9 +27,10 @@ class Services;
 
 class Loader {
  public:
-  // `slots` is the size of the packet pool. The references outlive it, and it outlives its hosts.
+  // `slots` is the size of the packet pool. `helpers` null: every callout runs in this process,
+  // whatever the configuration says. The references outlive it, and it outlives its hosts.
   Loader(io::Libraries& libraries, io::Clock& clock, io::Memory& memory, Logger& log,
-         size_t slots = kPacketsMax);
+         size_t slots = kPacketsMax, io::Helpers* helpers = nullptr);
   ~Loader();
 
   struct Loaded {
@@ -38,22 +42,22 @@ class Loader {
   Loaded load(const CalloutConfig& config);
 
  private:
-  struct Failure {
-    bool exception = false;  // at load: event 1032
-    std::string text;
-  };
-  using Attempt = tl::expected<std::unique_ptr<Host>, Failure>;
+  using Attempt = tl::expected<std::unique_ptr<Host>, LoadFailure>;
 
-  Attempt attempt(const std::string& name, const std::u16string& chain);
+  Attempt attempt(const std::string& name, const std::u16string& chain,
+                  const CalloutHosting& hosting);
+  Attempt attempt_isolated(const std::string& name, const std::u16string& chain,
+                           const CalloutHosting& hosting);
   void load_chain(Loaded& out);
   void load_each(Loaded& out);
-  void report(const std::string& name, const Failure& failure, Loaded& out);
+  void report(const std::string& name, const LoadFailure& failure, Loaded& out);
 
   io::Libraries& libraries_;
   io::Clock& clock_;
   io::Memory& memory_;
   Logger& log_;
   size_t slots_;
+  io::Helpers* helpers_;
   // Every one ever made: a library may stay in memory and keep its services although it was
   // unloaded. A load with the same configuration uses the last one again.
   std::vector<std::unique_ptr<Services>> services_;

@@ -52,7 +52,14 @@ std::string_view without_backslashes(std::string_view key) {
 }  // namespace
 
 Services::Services(const CalloutConfig& config, const io::Libraries& libraries, Logger& log)
-    : config_(config), libraries_(libraries), log_(log) {
+    : Services(config, libraries,
+               [&log](uint32_t severity, std::string_view source, uint32_t event_id,
+                      std::string_view text) {
+                 log_callout_line(log, severity, source, event_id, text);
+               }) {}
+
+Services::Services(const CalloutConfig& config, const io::Libraries& libraries, Say say)
+    : config_(config), libraries_(libraries), say_(std::move(say)) {
   host_.size = sizeof host_;
   host_.context = this;
   host_.log = &Services::log_line;
@@ -74,18 +81,21 @@ Result<std::string> Services::file_of(std::string_view name) const {
   return file;
 }
 
-void Services::log_line(void* self, uint32_t severity, const char* source, uint32_t event_id,
-                        const char* text) {
-  Logger& log = static_cast<Services*>(self)->log_;
+void log_callout_line(Logger& log, uint32_t severity, std::string_view source, uint32_t event_id,
+                      std::string_view text) {
   const LogLevel level = level_of(severity);
   if (!log.enabled(level)) return;
-  const std::string_view from = source != nullptr ? source : "";
-  const std::string_view what = text != nullptr ? text : "";
   if (event_id == 0) {
-    log.log(level, "callout", {{"source", from}, {"text", what}});
+    log.log(level, "callout", {{"source", source}, {"text", text}});
   } else {
-    log.log(level, "callout", {{"source", from}, {"event", event_id}, {"text", what}});
+    log.log(level, "callout", {{"source", source}, {"event", event_id}, {"text", text}});
   }
+}
+
+void Services::log_line(void* self, uint32_t severity, const char* source, uint32_t event_id,
+                        const char* text) {
+  static_cast<Services*>(self)->say_(severity, source != nullptr ? source : "", event_id,
+                                     text != nullptr ? text : "");
 }
 
 bool Services::is_subkey(std::string_view subkey) const {

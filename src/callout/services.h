@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -17,12 +18,21 @@ extern "C" __attribute__((visibility("default"))) const HooklineHost* hookline_c
 
 namespace hookline::callout {
 
+// A line of a callout, in the server's log.
+void log_callout_line(Logger& log, uint32_t severity, std::string_view source, uint32_t event_id,
+                      std::string_view text);
+
 // Immutable once made: callouts ask from any of their threads. Lives as long as a library that it
 // was given to.
 class Services {
  public:
+  // Where lines of callouts go: HooklineHost::log, with empty texts for NULL. Any thread.
+  using Say = std::function<void(uint32_t severity, std::string_view source, uint32_t event_id,
+                                 std::string_view text)>;
+
   // The references outlive it.
   Services(const CalloutConfig& config, const io::Libraries& libraries, Logger& log);
+  Services(const CalloutConfig& config, const io::Libraries& libraries, Say say);
   Services(const Services&) = delete;
   Services& operator=(const Services&) = delete;
 
@@ -44,7 +54,7 @@ class Services {
 
   CalloutConfig config_;
   const io::Libraries& libraries_;
-  Logger& log_;
+  Say say_;
   HooklineHost host_{};
 };
 

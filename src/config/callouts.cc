@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "base/utf16.h"
+#include "config/hosting.h"
 #include "config/nearest.h"
 #include "config/reg_file.h"
 
@@ -65,14 +66,11 @@ void decode_map(const Reader& callouts, CalloutConfig& out, Problems& problems) 
 
 void decode_dll(const Reader& dll, CalloutsDraft& draft, Problems& problems) {
   dll.require("path");
+  const size_t before = draft.config.names.size();
   if (const auto path = dll.text("path")) add_name(draft, *path, problems);
-  const auto host = dll.text("host");
-  if (!host || host->value == "in-process") return;
-  const bool later = host->value == "isolated" || host->value == "wine";
-  problems.error(host->at, fmt::format("host: {}{}", quoted(host->value),
-                                       later ? " is not supported by this version; expected "
-                                               "\"in-process\""
-                                             : " is unknown; expected \"in-process\""));
+  CalloutHosting hosting = draft.config.hosting;
+  decode_hosting(dll, hosting, problems);
+  if (draft.config.names.size() != before) draft.config.each.push_back(std::move(hosting));
 }
 
 // Both ways to name DLLs at once would leave open who calls whom.
@@ -90,6 +88,11 @@ void check_ways(const Reader& callouts, bool by_server, Problems& problems) {
 std::string within(const std::string& dir, const std::string& file) {
   if (file.empty() || file.front() == '/') return file;
   return dir == "/" ? dir + file : dir + "/" + file;
+}
+
+void place_paths(CalloutHosting& hosting, const std::string& dir) {
+  for (std::string& path : hosting.readable) path = within(dir, path);
+  for (std::string& path : hosting.writable) path = within(dir, path);
 }
 
 // Takes CalloutDlls, unless the configuration names the DLLs itself.
@@ -166,6 +169,7 @@ CalloutsDraft decode_callouts(const Reader& callouts, Problems& problems) {
   if (const auto slow = callouts.fine_duration("warn-slower-than")) {
     draft.config.warn_slower_ns = slow->value;
   }
+  decode_hosting(callouts, draft.config.hosting, problems);
   if (auto registry = callouts.text("registry")) draft.registry = std::move(*registry);
   const auto dlls = callouts.tables("dll");
   const bool by_server = callouts.has("dll");
@@ -187,6 +191,8 @@ void finish_callouts(CalloutsDraft& draft, const std::string& dir, const ReadFil
   CalloutConfig& config = draft.config;
   config.dir = dir;
   for (CalloutPath& path : config.files) path.file = within(dir, path.file);
+  place_paths(config.hosting, dir);
+  for (CalloutHosting& hosting : config.each) place_paths(hosting, dir);
   config.enabled = !config.names.empty();
   if (!draft.registry.value.empty()) {
     const std::string file = within(dir, draft.registry.value);

@@ -84,6 +84,32 @@ TEST(CalloutsTest, TablesAreChainedByTheServer) {
   EXPECT_EQ(c.warn_slower_ns, 0);
 }
 
+TEST(CalloutsTest, HostingIsInheritedAndOverridden) {
+  const CalloutHosting usual;
+  EXPECT_EQ(usual.place, CalloutPlace::Isolated);
+  EXPECT_EQ(callouts("[callouts]\ndlls = \"a.so\"\n").hosting, usual);
+  const CalloutConfig c = callouts(
+      "[callouts]\nbudget = \"2ms\"\nwritable = [\"log\"]\n[[callouts.dll]]\npath = \"a.so\"\n"
+      "[[callouts.dll]]\npath = \"b.so\"\nhost = \"in-process\"\non-fault = \"closed\"\n"
+      "memory-max = \"1G\"\nnetwork = true\nreadable = [\"/x\", \"y\"]\nwritable = []\n"
+      "restart = { first = \"5ms\", longest = \"1m\", faults-max = 7 }\n");
+  ASSERT_EQ(c.each.size(), 2u);
+  EXPECT_EQ(c.each[0].budget_ns, 2'000'000);
+  EXPECT_EQ(c.each[0].place, CalloutPlace::Isolated);
+  EXPECT_EQ(c.each[0].writable, Names{"/etc/hookline/log"});
+  const CalloutHosting& b = c.each[1];
+  EXPECT_EQ(b.budget_ns, 2'000'000);
+  EXPECT_EQ(b.place, CalloutPlace::InProcess);
+  EXPECT_EQ(b.on_fault, OnFault::Closed);
+  EXPECT_EQ(b.memory_max_bytes, uint64_t{1} << 30);
+  EXPECT_TRUE(b.network);
+  EXPECT_EQ(b.readable, (Names{"/x", "/etc/hookline/y"}));
+  EXPECT_EQ(b.writable, Names{});
+  EXPECT_EQ(b.restart_first_ns, 5'000'000);
+  EXPECT_EQ(b.restart_longest_ns, 60'000'000'000);
+  EXPECT_EQ(b.faults_max, 7u);
+}
+
 TEST(CalloutsTest, TheRegistrySaysAll) {
   std::string asked;
   const Loaded loaded = load("[callouts]\nregistry = \"reg/exported.reg\"\n",
@@ -171,13 +197,13 @@ TEST(CalloutsTest, SaysWhatIsWrong) {
             Names{"8:7: map: expected a table of names and files, such as { "
                   "\"C:\\\\Windows\\\\System32\\\\mac.dll\" = \"mac.so\" }; found the text "
                   "\"a.so\""});
-  EXPECT_EQ(
-      problems("[[callouts.dll]]\nhost = \"isolated\"\n[[callouts.dll]]\npath = \"a.so\"\nhost = "
-               "\"docker\"\nfile = 1\n"),
-      (Names{"6:1: [[callouts.dll]] has no \"path\": expected a text, such as \"audit.so\"",
-             "7:8: host: \"isolated\" is not supported by this version; expected \"in-process\"",
-             "10:8: host: \"docker\" is unknown; expected \"in-process\"",
-             "11:1: unknown key \"file\" in [[callouts.dll]]; here it is \"path\""}));
+  EXPECT_EQ(problems("[[callouts.dll]]\nhost = \"wine\"\n[[callouts.dll]]\npath = \"a.so\"\nhost = "
+                     "\"docker\"\nfile = 1\n"),
+            (Names{"6:1: [[callouts.dll]] has no \"path\": expected a text, such as \"audit.so\"",
+                   "7:8: host: \"wine\" is not supported by this version; expected \"isolated\" or "
+                   "\"in-process\"",
+                   "10:8: host: \"docker\" is unknown; expected \"isolated\" or \"in-process\"",
+                   "11:1: unknown key \"file\" in [[callouts.dll]]; here it is \"path\""}));
 }
 
 TEST(CalloutsTest, AsManyAsThereIsRoomFor) {

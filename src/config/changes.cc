@@ -184,10 +184,7 @@ std::vector<std::string> describe_changes(const Config& before, const Config& af
     out.add("callouts changed: 'hookline callouts reload' applies it");
   }
   if (before.filter.rules != after.filter.rules) out.add("filter rules changed");
-  if (before.filter.drivers != after.filter.drivers ||
-      before.filter.inline_completion != after.filter.inline_completion) {
-    out.add("filter drivers changed: a restart applies it");
-  }
+  if (before.filter.drivers != after.filter.drivers) out.add("filter drivers changed");
   const ScopesById old_scopes = scopes_by_id(before);
   const ScopesById new_scopes = scopes_by_id(after);
   for (const Scope& scope : after.scopes) {
@@ -211,6 +208,9 @@ std::vector<std::string> needs_restart(const Config& before, const Config& after
   if (before.server.state_dir != after.server.state_dir) keys.push_back("server.state-dir");
   if (before.server.control != after.server.control) keys.push_back("server.control");
   if (before.server.user != after.server.user) keys.push_back("server.user");
+  if (before.filter.inline_completion != after.filter.inline_completion) {
+    keys.push_back("filter.completion");
+  }
   return keys;
 }
 

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "base/limits.h"
+#include "base/utf16.h"
 #include "config/nearest.h"
 
 namespace hookline::config {
@@ -274,11 +275,44 @@ void decode_parameters(const toml::table& table, FilterDriver& out, Problems& pr
   }
 }
 
+// "/usr/lib/delay.so" is "delay".
+std::string stem_of(const std::string& path) {
+  std::string file = path.substr(path.rfind('/') + 1);
+  const size_t dot = file.rfind('.');
+  if (dot != std::string::npos && dot != 0) file.resize(dot);
+  return file.empty() ? path : file;
+}
+
+bool is_name(std::string_view name) {
+  return std::ranges::all_of(name,
+                             [](char c) { return c > 32 && c < 127 && c != '\\' && c != '/'; });
+}
+
+// A library is in memory only once, and a driver is called by its name.
+void check_twice(const std::vector<FilterDriver>& drivers, Position at, Problems& problems) {
+  const FilterDriver& last = drivers.back();
+  for (size_t i = 0; i + 1 < drivers.size(); ++i) {
+    if (drivers[i].path == last.path) {
+      problems.error(at, fmt::format("the driver {} stands twice", quoted(last.path)));
+    } else if (equal_ignoring_case(drivers[i].name, last.name)) {
+      problems.error(at, fmt::format("two drivers have the name {}: give one of them a 'name'",
+                                     quoted(last.name)));
+    }
+  }
+}
+
 FilterDriver decode_driver(const toml::table& table, Problems& problems) {
   const Reader driver(table, Section::FilterDriver, problems);
   FilterDriver out;
   driver.require("path");
   if (auto path = driver.text("path")) out.path = std::move(path->value);
+  const auto name = driver.text("name");
+  out.name = name ? name->value : stem_of(out.path);
+  if (name && !is_name(name->value)) {
+    problems.error(name->at, fmt::format("name: expected printable characters but \\ and /; "
+                                         "found {}",
+                                         quoted(name->value)));
+  }
   if (const auto required = driver.boolean("required")) out.required = required->value;
   if (const toml::table* parameters = driver.table("parameters")) {
     decode_parameters(*parameters, out, problems);
@@ -326,6 +360,7 @@ FilterConfig decode_filter(const Reader& filter, Problems& problems) {
       break;
     }
     out.drivers.push_back(decode_driver(*driver, problems));
+    check_twice(out.drivers, position_of(*driver), problems);
   }
   return out;
 }

@@ -112,6 +112,7 @@ TEST(FilterConfig, Drivers) {
   ASSERT_EQ(config->filter.drivers.size(), 1u);
   const FilterDriver& driver = config->filter.drivers[0];
   EXPECT_EQ(driver.path, "delay.so");
+  EXPECT_EQ(driver.name, "delay");
   EXPECT_FALSE(driver.required);
   EXPECT_EQ(driver.parameters,
             (std::vector<DriverParameter>{{"DelayMs", true, 20, ""}, {"Name", false, 0, "x"}}));
@@ -148,13 +149,30 @@ TEST(FilterConfig, EveryExampleIsAValue) {
   }
 }
 
+TEST(FilterConfig, NamesOfDrivers) {
+  const std::string two =
+      kScope + "[[filter.driver]]\npath = \"/x/delay.v2.so\"\n[[filter.driver]]\n";
+  const auto config = config_of(two + "path = \"/y/delay.so\"\nname = \"Other\"\n");
+  ASSERT_EQ(config->filter.drivers.size(), 2u);
+  EXPECT_EQ(config->filter.drivers[0].name, "delay.v2");
+  EXPECT_EQ(config->filter.drivers[1].name, "Other");
+  EXPECT_EQ(
+      problems_of(two + "path = \"DELAY.V2.so\"\n"),
+      Faults{"error f:8:1: two drivers have the name \"DELAY.V2\": give one of them a 'name'"});
+  EXPECT_EQ(problems_of(two + "path = \"/x/delay.v2.so\"\nname = \"b\"\n"),
+            Faults{"error f:8:1: the driver \"/x/delay.v2.so\" stands twice"});
+  EXPECT_EQ(problems_of(two + "path = \"b\"\nname = \"a\\\\b\"\n").size(), 1u);
+}
+
 TEST(FilterConfig, Limits) {
   std::string rules = kScope;
   for (size_t i = 0; i < kFilterRulesMax; ++i) rules += "[[filter.rule]]\naction = \"block\"\n";
   EXPECT_EQ(config_of(rules)->filter.rules.size(), kFilterRulesMax);
   EXPECT_EQ(problems_of(rules + "[[filter.rule]]\naction = \"block\"\n").size(), 1u);
   std::string drivers = kScope;
-  for (size_t i = 0; i < kFilterDriversMax; ++i) drivers += "[[filter.driver]]\npath = \"a\"\n";
+  for (size_t i = 0; i < kFilterDriversMax; ++i) {
+    drivers += "[[filter.driver]]\npath = \"d" + std::to_string(i) + ".so\"\n";
+  }
   EXPECT_EQ(config_of(drivers)->filter.drivers.size(), kFilterDriversMax);
   EXPECT_EQ(problems_of(drivers + "[[filter.driver]]\npath = \"a\"\n").size(), 1u);
   std::string parameters = kScope + "[[filter.driver]]\npath = \"a\"\n[filter.driver.parameters]\n";

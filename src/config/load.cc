@@ -99,15 +99,7 @@ Result<std::string> read_file(const std::string& path) {
 Loaded load_file(const std::string& path) {
   const auto text = read_file(path);
   if (!text) return only_error(path, text.error().text);
-  Loaded loaded = load_text(*text, path);
-  // Understood, but nothing applies it yet: a rule that does nothing must not look as if it did.
-  if (!loaded.config) return loaded;
-  FilterConfig none;
-  none.dir = loaded.config->filter.dir;
-  if (loaded.config->filter != none) {
-    return only_error(path, "[filter]: not supported by this version");
-  }
-  return loaded;
+  return load_text(*text, path);
 }
 
 }  // namespace hookline::config

@@ -94,14 +94,18 @@ const Case kCases[] = {
                "[leasequery]\n"
                "enabled = true\n",
      {"error f:6:2: leasequery: not supported by this version"}},
-    {"LaterTables",
+    {"Hosting",
      kScope + "[[callouts.dll]]\n"
               "path = \"a.so\"\n"
-              "budget = \"5ms\"\n"
+              "budget = \"5us\"\n"
+              "memory-max = \"1M\"\n"
+              "on-fault = \"shut\"\n"
               "[callouts.dll.restart]\n"
-              "first = \"1s\"\n",
-     {"error f:8:1: budget: not supported by this version",
-      "error f:9:15: restart: not supported by this version"}},
+              "faults-max = 0\n",
+     {"error f:8:10: budget: expected 100us to 1m, found \"5us\"",
+      "error f:9:14: memory-max: expected 48M to 1024G, or \"0\" for no limit; found \"1M\"",
+      "error f:10:12: on-fault: \"shut\" is unknown; expected \"open\" or \"closed\"",
+      "error f:12:14: faults-max: expected 1 to 1000000, found 0"}},
     {"LeaseOrder",
      kServer + "[leases]\n"
                "default-time = \"2d\"\n"

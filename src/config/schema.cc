@@ -138,17 +138,49 @@ constexpr Key kKeys[] = {
      "which file stands for a Windows path or a name"},
     {Callouts, "warn-slower-than", FineDuration, 0, 60'000'000'000, "1ms", R"("500us")",
      "a hook that takes longer is logged and counted; \"0s\" logs none"},
+    {Callouts, "host", Text, 1, 16, "isolated", R"("in-process")",
+     "where its hooks run: \"isolated\" is in a process of its own, \"in-process\" in the server"},
+    {Callouts, "on-fault", Text, 1, 16, "open", R"("closed")",
+     "while it is not there, packets go on (\"open\") or are dropped (\"closed\")"},
+    {Callouts, "budget", FineDuration, 100'000, 60'000'000'000, "50ms", R"("20ms")",
+     "a call of a hook that takes longer is a fault"},
+    {Callouts, "memory-max", Text, 1, 16, "256M", R"("64M")",
+     "how much memory it may have: K, M or G; \"0\" is no limit"},
+    {Callouts, "restart", Table, 0, 0, "", "", "when it is started again after a fault"},
+    {Callouts, "network", Boolean, 0, 0, "false", "true", "whether it may open sockets"},
+    {Callouts, "readable", TextList, 0, kPathBytesMax, "none", R"(["/etc/hookline/lists"])",
+     "files and folders that it may read, besides its own folder and the configuration's"},
+    {Callouts, "writable", TextList, 0, kPathBytesMax, "none", R"(["/var/log/hookline"])",
+     "files and folders that it may write"},
     {Callouts, "dll", Tables, 0, 0, "", "",
      "a callout that the server calls beside others, instead of dlls and registry"},
 
     {CalloutDll, "path", Text, 1, kPathBytesMax, "must be set", R"("audit.so")",
      "the callout's file, or a name that map has"},
-    {CalloutDll, "host", Text, 1, 16, "in-process", R"("in-process")",
-     "where it runs: \"in-process\" is in the server itself"},
-    {CalloutDll, "on-fault", Later},
-    {CalloutDll, "budget", Later},
-    {CalloutDll, "memory-max", Later},
-    {CalloutDll, "restart", Later},
+    {CalloutDll, "host", Text, 1, 16, "as in [callouts]", R"("in-process")",
+     "where its hooks run: \"isolated\" is in a process of its own, \"in-process\" in the server"},
+    {CalloutDll, "on-fault", Text, 1, 16, "as in [callouts]", R"("closed")",
+     "while it is not there, packets go on (\"open\") or are dropped (\"closed\")"},
+    {CalloutDll, "budget", FineDuration, 100'000, 60'000'000'000, "as in [callouts]", R"("20ms")",
+     "a call of a hook that takes longer is a fault"},
+    {CalloutDll, "memory-max", Text, 1, 16, "as in [callouts]", R"("64M")",
+     "how much memory it may have: K, M or G; \"0\" is no limit"},
+    {CalloutDll, "restart", Table, 0, 0, "as in [callouts]", "",
+     "when it is started again after a fault"},
+    {CalloutDll, "network", Boolean, 0, 0, "as in [callouts]", "true",
+     "whether it may open sockets"},
+    {CalloutDll, "readable", TextList, 0, kPathBytesMax, "as in [callouts]",
+     R"(["/etc/hookline/lists"])",
+     "files and folders that it may read, besides its own folder and the configuration's"},
+    {CalloutDll, "writable", TextList, 0, kPathBytesMax, "as in [callouts]",
+     R"(["/var/log/hookline"])", "files and folders that it may write"},
+
+    {Section::CalloutRestart, "first", FineDuration, 1'000'000, 3'600'000'000'000, "100ms",
+     R"("50ms")", "how long after the first fault; each that follows doubles it"},
+    {Section::CalloutRestart, "longest", FineDuration, 1'000'000, 3'600'000'000'000, "30s",
+     R"("1m")", "what doubling ends at"},
+    {Section::CalloutRestart, "faults-max", Integer, 1, 1'000'000, "5", "10",
+     "so many faults, none of them after a good minute, and it is not started any more"},
 
     {Filter, "completion", Text, 1, 16, "queued", R"("inline")",
      "when a driver's injections complete: \"queued\" is later, \"inline\" inside the call, for "
@@ -192,6 +224,8 @@ constexpr Key kKeys[] = {
 
     {Section::FilterDriver, "path", Text, 1, kPathBytesMax, "must be set", R"("delay.so")",
      "the driver's file; a relative path begins where the configuration is"},
+    {Section::FilterDriver, "name", Text, 1, 64, "the file's name without its ending", R"("delay")",
+     "its service name: in the log, and for 'hookline ioctl'"},
     {Section::FilterDriver, "required", Boolean, 0, 0, "true", "false",
      "false: the server starts without it when it does not load"},
     {Section::FilterDriver, "parameters", Table, 0, 0, "", "",
@@ -309,6 +343,8 @@ std::string_view section_name(Section section) {
       return "[callouts]";
     case CalloutDll:
       return "[[callouts.dll]]";
+    case Section::CalloutRestart:
+      return "[callouts.restart]";
     case Filter:
       return "[filter]";
     case Section::FilterRule:
@@ -354,6 +390,9 @@ std::string path_of(const Key& key) {
       break;
     case CalloutDll:
       path = "callouts.dll.";
+      break;
+    case Section::CalloutRestart:
+      path = "callouts.restart.";
       break;
     case Filter:
       path = "filter.";

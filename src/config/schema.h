@@ -13,19 +13,20 @@ namespace hookline::config {
 // The tables of the file. One kind may stand at several places (a scope's and a reservation's
 // boot).
 enum class Section : uint8_t {
-  File,          // the top of the file
-  Server,        // [server]
-  Leases,        // [leases]
-  Scope,         // [[scope]]
-  Boot,          // [scope.boot], [scope.reservation.boot]
-  BootMatch,     // [[scope.boot.match]]
-  Reservation,   // [[scope.reservation]]
-  Callouts,      // [callouts]
-  CalloutDll,    // [[callouts.dll]]
-  Filter,        // [filter]
-  FilterRule,    // [[filter.rule]]
-  FilterWhen,    // [filter.rule.when]
-  FilterDriver,  // [[filter.driver]]
+  File,            // the top of the file
+  Server,          // [server]
+  Leases,          // [leases]
+  Scope,           // [[scope]]
+  Boot,            // [scope.boot], [scope.reservation.boot]
+  BootMatch,       // [[scope.boot.match]]
+  Reservation,     // [[scope.reservation]]
+  Callouts,        // [callouts]
+  CalloutDll,      // [[callouts.dll]]
+  CalloutRestart,  // [callouts.restart], [callouts.dll.restart]
+  Filter,          // [filter]
+  FilterRule,      // [[filter.rule]]
+  FilterWhen,      // [filter.rule.when]
+  FilterDriver,    // [[filter.driver]]
 };
 
 enum class Type : uint8_t {

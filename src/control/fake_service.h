@@ -49,6 +49,20 @@ class FakeService final : public Service {
     if (auto done = change("reload_callouts"); !done) return tl::unexpected(done.error());
     return std::string("loaded: audit.so");
   }
+  Result<FilterView> filter() override { return filter_; }
+  Result<std::string> reload_drivers() override {
+    if (auto done = change("reload_drivers"); !done) return tl::unexpected(done.error());
+    return std::string("driver delay unloaded\ndriver delay loaded");
+  }
+  Result<uint64_t> ioctl_open(std::string_view name, uint32_t code,
+                              std::vector<uint8_t> input) override {
+    if (name == "nobody") return fail(ErrorKind::Missing, "no driver has the name nobody");
+    asked.push_back(fmt::format("ioctl {} {:x} {}", name, code, to_hex(input)));
+    open_ioctls.insert(++last_ioctl);
+    return last_ioctl;
+  }
+  std::optional<Result<IoctlAnswer>> ioctl_next(uint64_t) override { return ioctl_answer; }
+  void ioctl_close(uint64_t request) override { open_ioctls.erase(request); }
   Result<void> resume_journal() override { return change("resume_journal"); }
   Result<uint64_t> trace_open(std::string_view client) override {
     if (client == "nobody") return fail(ErrorKind::Invalid, "'nobody' is no client");
@@ -86,6 +100,10 @@ class FakeService final : public Service {
   std::vector<ScopeRow> scopes_;
   std::vector<LeaseRow> leases_;
   std::vector<CalloutRow> callouts_;
+  FilterView filter_;
+  std::optional<Result<IoctlAnswer>> ioctl_answer;  // none: not answered yet
+  std::set<uint64_t> open_ioctls;
+  uint64_t last_ioctl = 0;
   std::deque<std::string> trace_lines;
   std::vector<std::string> asked;
   std::set<uint64_t> open_traces;

@@ -74,6 +74,8 @@ void packets(Exposition& out, const Counters& c) {
               c.packets_completed);
   out.counter("hookline_send_failures_total", "Completed packets whose reply did not leave.",
               c.send_failures);
+  out.counter("hookline_replies_suppressed_total",
+              "Completed packets whose reply a callout suppressed.", c.replies_suppressed);
   out.counter("hookline_turns_total", "Turns of the packet thread.", c.turns);
 }
 
@@ -176,6 +178,65 @@ void callouts(Exposition& out, const Status& status, const std::vector<CalloutRo
                   "Exceptions that left a callout's hook.", &CalloutRow::faults);
 }
 
+using LayerNumber = uint64_t filter::Report::LayerLine::*;
+
+void filter_layers(Exposition& out, const filter::Report& report) {
+  if (report.layers.empty()) return;
+  out.family("hookline_filter_classified_total", "counter",
+             "Datagrams that were classified at a layer of the filter.");
+  for (const auto& layer : report.layers) out.sample(layer.classified, {{"layer", layer.name}});
+  const std::pair<std::string_view, LayerNumber> verdicts[] = {
+      {"block", &filter::Report::LayerLine::blocked},
+      {"absorb", &filter::Report::LayerLine::absorbed}};
+  out.family("hookline_filter_verdicts_total", "counter",
+             "Datagrams that a layer of the filter did not permit, by verdict.");
+  for (const auto& layer : report.layers) {
+    for (const auto& [name, number] : verdicts) {
+      out.sample(layer.*number, {{"layer", layer.name}, {"verdict", name}});
+    }
+  }
+}
+
+void injections(Exposition& out, const std::vector<inject::HandleReport>& handles) {
+  const auto id = [](const inject::HandleReport& handle) {
+    return fmt::format("{:x}", handle.handle);
+  };
+  out.family("hookline_injections_total", "counter", "Lists that drivers injected, by kind.");
+  for (const inject::HandleReport& handle : handles) {
+    for (size_t i = 0; i < inject::kKindCount; ++i) {
+      out.sample(handle.injected[i], {{"driver", printable(as_bytes(handle.driver))},
+                                      {"handle", id(handle)},
+                                      {"kind", inject::kind_name(static_cast<inject::Kind>(i))}});
+    }
+  }
+  out.family("hookline_injection_completions_total", "counter",
+             "Completions of what drivers injected, by status.");
+  for (const inject::HandleReport& handle : handles) {
+    for (size_t i = 0; i < inject::kEndCount; ++i) {
+      out.sample(handle.ended[i], {{"driver", printable(as_bytes(handle.driver))},
+                                   {"handle", id(handle)},
+                                   {"status", inject::end_name(static_cast<inject::End>(i))}});
+    }
+  }
+}
+
+void drivers(Exposition& out, const FilterView& view) {
+  uint64_t running = 0;
+  for (const DriverRow& driver : view.drivers) running += driver.state == "running" ? 1 : 0;
+  out.gauge("hookline_drivers_running", "Packet callout drivers that are loaded.", running);
+  out.gauge("hookline_drivers_not_running",
+            "Packet callout drivers that did not load, hang or could not be unloaded.",
+            view.drivers.size() - running);
+  out.gauge("hookline_injections_in_flight",
+            "Packets that drivers injected and that have not ended.", view.injections.in_flight);
+  if (view.drivers.empty()) return;
+  out.family("hookline_driver_breaches_total", "counter", "Rules of the API that a driver broke.");
+  for (const DriverRow& driver : view.drivers) {
+    out.sample(driver.breaches, {{"driver", printable(as_bytes(driver.name))}});
+  }
+  if (!view.injections.handles.empty()) injections(out, view.injections.handles);
+}
+
 }  // namespace
 
 std::string escape_label(std::string_view value) {
@@ -193,13 +254,15 @@ std::string escape_label(std::string_view value) {
 
 std::string metrics_text(const Counters& counters, const Status& status,
                          const std::vector<ScopeRow>& scopes,
-                         const std::vector<CalloutRow>& callout_rows) {
+                         const std::vector<CalloutRow>& callout_rows, const FilterView& view) {
   Exposition out;
   packets(out, counters);
   lease_events(out, counters);
   state(out, status);
   scope_addresses(out, scopes);
   callouts(out, status, callout_rows);
+  filter_layers(out, view.filter);
+  drivers(out, view);
   return out.take();
 }
 

@@ -184,6 +184,38 @@ TEST(Metrics, callouts) {
   EXPECT_TRUE(seen);
 }
 
+TEST(Metrics, filter_and_drivers) {
+  Counters counters;
+  counters.replies_suppressed.add(2);
+  FilterView view;
+  view.drivers.push_back({"delay", "/d.so", "running", "", true, 3, {}, nullptr});
+  view.drivers.push_back({"bad", "/b.so", "gone", "no", false, 0, {}, nullptr});
+  view.filter.layers.push_back({"INBOUND_TRANSPORT_V4", 70, 4, 1});
+  view.injections.in_flight = 6;
+  view.injections.handles.emplace_back();
+  view.injections.handles[0].driver = "delay";
+  view.injections.handles[0].handle = 0x2a;
+  view.injections.handles[0].injected[0] = 5;
+  view.injections.handles[0].ended[1] = 4;
+  Reader reader(metrics_text(counters, {}, {}, {}, view));
+  const auto& samples = reader.samples;
+  EXPECT_EQ(samples.at("hookline_replies_suppressed_total"), 2);
+  EXPECT_EQ(samples.at("hookline_drivers_running"), 1);
+  EXPECT_EQ(samples.at("hookline_drivers_not_running"), 1);
+  EXPECT_EQ(samples.at("hookline_driver_breaches_total{driver=\"delay\"}"), 3);
+  EXPECT_EQ(samples.at("hookline_filter_classified_total{layer=\"INBOUND_TRANSPORT_V4\"}"), 70);
+  EXPECT_EQ(samples.at("hookline_filter_verdicts_total{layer=\"INBOUND_TRANSPORT_V4\","
+                       "verdict=\"absorb\"}"),
+            1);
+  EXPECT_EQ(samples.at("hookline_injections_in_flight"), 6);
+  EXPECT_EQ(samples.at("hookline_injections_total{driver=\"delay\",handle=\"2a\","
+                       "kind=\"mac_send\"}"),
+            5);
+  EXPECT_EQ(samples.at("hookline_injection_completions_total{driver=\"delay\",handle=\"2a\","
+                       "status=\"blocked\"}"),
+            4);
+}
+
 TEST(Metrics, a_fresh_server_without_scopes_is_valid_too) {
   const Counters counters;
   Reader reader(metrics_text(counters, {}, {}));

@@ -262,6 +262,8 @@ json::value to_json(const Status& status, const Counters& counters) {
         {"loaded", time_text(status.config_loaded_s)}}},
       {"callouts",
        {{"loaded", texts_json(status.callouts)}, {"missing", texts_json(status.callouts_missing)}}},
+      {"drivers",
+       {{"loaded", texts_json(status.drivers)}, {"missing", texts_json(status.drivers_missing)}}},
       {"counters", counters_json(counters)}};
 }
 
@@ -315,6 +317,14 @@ json::value to_json(const CalloutRow& row) {
                       {"suppressed", row.suppressed},
                       {"breaches", row.breaches},
                       {"faults", row.faults}};
+}
+
+json::value to_json(const CalloutFaultRow& row) {
+  return json::object{{"time", time_text(row.wall_s)},
+                      {"callout", printable(as_bytes(row.callout))},
+                      {"hook", row.hook},
+                      {"what", printable(as_bytes(row.what))},
+                      {"request", to_hex(row.request)}};
 }
 
 json::value drops_json(const Counters& counters) {

@@ -42,6 +42,12 @@ ErrorKind error_kind_of(std::string_view name);  // Io for a name of a later ver
 
 Result<LeaseFilter> parse_lease_filter(const boost::json::object& args);
 Result<Ipv4> parse_address(const boost::json::object& args);
+struct IoctlRequest {
+  std::string name;
+  uint32_t code = 0;
+  std::vector<uint8_t> input;
+};
+Result<IoctlRequest> parse_ioctl(const boost::json::object& args);
 // Refuses members that are not in `known`.
 Result<void> check_members(const boost::json::object& args,
                            std::initializer_list<std::string_view> known);
@@ -50,6 +56,11 @@ boost::json::value to_json(const Status& status, const Counters& counters);
 boost::json::value to_json(const LeaseRow& row);
 boost::json::value to_json(const ScopeRow& row);
 boost::json::value to_json(const CalloutRow& row);
+boost::json::value to_json(const CalloutFaultRow& row);
+// One row for each driver, sublayer, callout, filter, layer and injection handle, in this order;
+// "kind" says which it is.
+boost::json::array filter_rows(const FilterView& view);
+boost::json::value to_json(const IoctlAnswer& answer);
 boost::json::value drops_json(const Counters& counters);
 
 }  // namespace hookline::control

@@ -58,6 +58,12 @@ constexpr std::array<Column, 15> kCalloutColumns = {{{"CALLOUT", "callout", fals
                                                      {"PATH", "path", false, 0},
                                                      {"", "total_us", true}}};
 
+constexpr std::array<Column, 5> kCalloutFaultColumns = {{{"TIME", "time", false, 20},
+                                                         {"CALLOUT", "callout", false, 12},
+                                                         {"HOOK", "hook", false, 21},
+                                                         {"WHAT", "what", false, 0},
+                                                         {"", "request", false}}};
+
 constexpr std::array<Column, 3> kDropColumns = {
     {{"COUNT", "count", true, 10}, {"REASON", "reason", false, 22}, {"WHAT", "text", false, 0}}};
 
@@ -75,9 +81,22 @@ const json::value* find(const json::value& row, std::string_view path) {
   }
 }
 
+std::string text_of(const json::value* value);
+
+// "a, b"
+std::string list_text(const json::value* list) {
+  std::string text;
+  if (list == nullptr || !list->is_array()) return text;
+  for (const json::value& item : list->get_array()) {
+    text += (text.empty() ? "" : ", ") + text_of(&item);
+  }
+  return text;
+}
+
 std::string text_of(const json::value* value) {
   if (value == nullptr || value->is_null()) return {};
   if (value->is_string()) return std::string(view(value->get_string()));
+  if (value->is_array()) return list_text(value);
   if (value->is_double()) return fmt::format("{:.1f}", value->get_double());
   return json::serialize(*value);
 }
@@ -118,18 +137,11 @@ std::string interfaces_text(const json::value& status) {
   return text.empty() ? "none" : text;
 }
 
-std::string list_text(const json::value* list) {
-  std::string text;
-  if (list == nullptr || !list->is_array()) return text;
-  for (const json::value& item : list->get_array()) {
-    text += (text.empty() ? "" : ", ") + text_of(&item);
-  }
-  return text;
-}
-
-std::string callouts_text(const json::value& status) {
-  const std::string loaded = list_text(find(status, "callouts.loaded"));
-  const std::string missing = list_text(find(status, "callouts.missing"));
+// Of callouts or drivers.
+std::string loaded_text(const json::value* lists) {
+  if (lists == nullptr) return "none";
+  const std::string loaded = list_text(find(*lists, "loaded"));
+  const std::string missing = list_text(find(*lists, "missing"));
   std::string text = loaded.empty() ? "none" : loaded;
   if (!missing.empty()) text += "; NOT LOADED: " + missing;
   return text;
@@ -202,6 +214,7 @@ std::span<const Column> lease_columns() { return kLeaseColumns; }
 std::span<const Column> scope_columns() { return kScopeColumns; }
 std::span<const Column> drop_columns() { return kDropColumns; }
 std::span<const Column> callout_columns() { return kCalloutColumns; }
+std::span<const Column> callout_fault_columns() { return kCalloutFaultColumns; }
 
 RowWriter::RowWriter(Format format, std::span<const Column> columns, std::string_view nothing,
                      Sink sink)
@@ -294,7 +307,8 @@ std::string status_table(const json::object& object) {
       {"sent", counts_text(find(status, "counters.sent"))},
       {"dropped", text_at(status, "counters.dropped") + " ('hookline drops' says why)"},
       {"in flight", text_at(status, "packets_in_flight")},
-      {"callouts", callouts_text(status)},
+      {"callouts", loaded_text(find(status, "callouts"))},
+      {"drivers", loaded_text(find(status, "drivers"))},
       {"journal", journal_text(status)},
   };
   std::string text;

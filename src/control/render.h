@@ -26,6 +26,15 @@ std::span<const Column> lease_columns();
 std::span<const Column> scope_columns();
 std::span<const Column> drop_columns();
 std::span<const Column> callout_columns();
+std::span<const Column> callout_fault_columns();
+// Of protocol.h's filter_rows(): all of them, for CSV, and those of one kind.
+std::span<const Column> filter_columns();
+struct FilterSection {
+  std::string_view kind;
+  std::string_view title;
+  std::span<const Column> columns;
+};
+std::span<const FilterSection> filter_sections();
 
 class RowWriter {
  public:
@@ -49,6 +58,8 @@ class RowWriter {
   uint64_t rows_ = 0;
 };
 
+// An answer of a control device: its status, and its data in hex and as text, 16 bytes a line.
+std::string ioctl_table(const boost::json::value& answer);
 // `status` for people: aligned "name  value" lines.
 std::string status_table(const boost::json::object& status);
 // Name and value, one line each, in the order of the JSON: "journal.bytes,4096".

@@ -158,6 +158,7 @@ TEST(Render, status_golden) {
             "dropped     1 ('hookline drops' says why)\n"
             "in flight   0\n"
             "callouts    none\n"
+            "drivers     none\n"
             "journal     3.0 MiB in 2 segments, record 99, last snapshot never\n");
   status.state = ServingState::NotGranting;
   status.why = "the disk is full";

@@ -7,6 +7,13 @@ std::string_view serving_state_name(ServingState state) {
   return kNames[static_cast<size_t>(state)];
 }
 
+std::string_view FilterView::driver_of(const filter::Report::CalloutLine& callout) const {
+  for (const DriverRow& driver : drivers) {
+    if (callout.device != nullptr && driver.device == callout.device) return driver.name;
+  }
+  return {};
+}
+
 bool LeaseFilter::matches(const LeaseRow& row) const {
   if (state ? row.state != *state : row.state == LeaseState::Free) return false;
   if (address && row.address != *address) return false;

@@ -17,6 +17,8 @@
 
 #include "base/inet.h"
 #include "base/result.h"
+#include "filter/report.h"
+#include "inject/report.h"
 #include "line/counters.h"
 #include "line/lease.h"
 
@@ -64,13 +66,15 @@ struct Status {
   int64_t config_loaded_s = 0;
   std::vector<std::string> callouts;          // that are loaded, in order
   std::vector<std::string> callouts_missing;  // that could not be loaded: "name: why"
+  std::vector<std::string> drivers;           // packet callout drivers that run, in order
+  std::vector<std::string> drivers_missing;   // that could not be loaded: "name: why"
 };
 
 // What one hook of a loaded callout has done; a callout without hooks has one row, for "none".
 struct CalloutRow {
   std::string callout;   // its name, as configured
   std::string path;      // its file
-  std::string host;      // where it runs: "in-process"
+  std::string host;      // where it runs: "in-process", "isolated", "isolated, quarantined"
   uint32_t version = 0;  // CalloutVersion that its entry point accepted
   std::string hook;      // "DhcpNewPktHook"
   uint64_t calls = 0;
@@ -80,7 +84,46 @@ struct CalloutRow {
   uint64_t refused = 0;     // packets; of DhcpNewPktHook
   uint64_t suppressed = 0;  // replies; of DhcpPktSendHook
   uint64_t breaches = 0;    // of the contract: nonsense sizes, pointers, writes outside
-  uint64_t faults = 0;      // exceptions that left the hook
+  uint64_t faults = 0;      // exceptions that left the hook, crashes and hangs in it
+};
+
+// How an isolated callout failed.
+struct CalloutFaultRow {
+  int64_t wall_s = 0;
+  std::string callout;           // its name, as configured
+  std::string hook;              // "DhcpNewPktHook"; empty: in none
+  std::string what;              // and where
+  std::vector<uint8_t> request;  // the packet; empty: none, or not known
+};
+
+// A packet callout driver that is loaded, or configured and not loaded.
+struct DriverRow {
+  std::string name;
+  std::string path;
+  std::string state;  // "running", …; "gone" when it is not loaded
+  std::string why;    // it is not running; else empty
+  bool required = false;
+  uint64_t breaches = 0;             // of the API's rules
+  std::vector<std::string> devices;  // names of its control devices
+  const void* device = nullptr;      // what FilterView::filter's callouts name it by
+};
+
+// The filter engine at one moment.
+struct FilterView {
+  std::vector<DriverRow> drivers;
+  filter::Report filter;
+  inject::Report injections;
+  std::string running;  // the driver that the packet thread is inside of; empty: none
+
+  // Whose callout it is; empty: nobody's any more.
+  std::string_view driver_of(const filter::Report::CalloutLine& callout) const;
+};
+
+// What a driver's control device answered.
+struct IoctlAnswer {
+  uint32_t status = 0;      // NTSTATUS
+  std::string status_text;  // "STATUS_SUCCESS (0x00000000)"
+  std::vector<uint8_t> data;
 };
 
 struct LeaseRow {
@@ -162,9 +205,22 @@ class Service {
   virtual Result<std::string> reload() = 0;
   // Of the callouts that are loaded, in order.
   virtual Result<std::vector<CalloutRow>> callouts() = 0;
+  // The last ones of each callout that is loaded, oldest first.
+  virtual Result<std::vector<CalloutFaultRow>> callout_faults() { return {}; }
   // Stops and unloads the callouts and loads what the configuration in force names, between two
   // packets. The text says what is loaded now; a callout that can't be is no error.
   virtual Result<std::string> reload_callouts() = 0;
+  // Asks nothing of the packet thread: it shows what hangs there.
+  virtual Result<FilterView> filter() = 0;
+  // Unloads all drivers and loads those of the configuration in force, under traffic.
+  virtual Result<std::string> reload_drivers() = 0;
+  // A request to a control device: `name` is a driver's or a device's. It runs by itself; the
+  // number is for ioctl_next() and ioctl_close(). Missing: nobody has that name.
+  virtual Result<uint64_t> ioctl_open(std::string_view name, uint32_t code,
+                                      std::vector<uint8_t> input) = 0;
+  // None: not answered yet. Never waits; after a while of its own it gives an error.
+  virtual std::optional<Result<IoctlAnswer>> ioctl_next(uint64_t request) = 0;
+  virtual void ioctl_close(uint64_t request) = 0;
   // Tries again to grant after the disk was full. Fails while it still is, or when the fault is
   // final.
   virtual Result<void> resume_journal() = 0;

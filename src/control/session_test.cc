@@ -172,6 +172,47 @@ TEST(Session, calls_that_change_something) {
                                       "release 10.0.0.9", "delete 10.0.0.9"}));
 }
 
+TEST(Session, an_ioctl_is_answered_when_it_is_completed_and_keeps_nobody_waiting) {
+  Bench bench;
+  const std::string request =
+      "{\"v\":1,\"id\":1,\"call\":\"ioctl\",\"args\":{\"name\":\"delay\",\"code\":5,"
+      "\"data\":\"0102\"}}\n";
+  EXPECT_EQ(bench.say(request), "") << "not completed yet";
+  EXPECT_EQ(bench.service.asked, std::vector<std::string>{"ioctl delay 5 0102"});
+  EXPECT_TRUE(bench.session.tracing()) << "it is looked at again soon";
+  EXPECT_FALSE(bench.session.finished());
+  bench.service.ioctl_answer = IoctlAnswer{0, "STATUS_SUCCESS (0x00000000)", {0xAB}};
+  const auto answer = one(bench.drain());
+  EXPECT_EQ(answer.at("result").at("data").get_string(), "ab");
+  EXPECT_TRUE(bench.service.open_ioctls.empty());
+}
+
+TEST(Session, an_ioctl_of_a_client_that_is_gone_is_closed) {
+  FakeService service;
+  Logger log(std::fopen("/dev/null", "w"));
+  {
+    Session session(service, log, "uid 0, pid 1");
+    session.take("{\"v\":1,\"id\":1,\"call\":\"ioctl\",\"args\":{\"name\":\"d\",\"code\":5}}\n");
+    session.step();
+    EXPECT_EQ(service.open_ioctls.size(), 1u);
+  }
+  EXPECT_TRUE(service.open_ioctls.empty());
+}
+
+TEST(Session, ioctls_that_are_none) {
+  for (const char* args :
+       {"{}", "{\"name\":\"\",\"code\":5}", "{\"name\":\"d\"}", "{\"name\":\"d\",\"code\":-1}",
+        "{\"name\":\"d\",\"code\":4294967296}", "{\"name\":\"d\",\"code\":\"5\"}",
+        "{\"name\":\"d\",\"code\":5,\"data\":\"0\"}", "{\"name\":\"d\",\"code\":5,\"data\":7}",
+        "{\"name\":\"d\",\"code\":5,\"more\":7}"}) {
+    Bench bench;
+    const auto answer = one(
+        bench.say(std::string("{\"v\":1,\"id\":1,\"call\":\"ioctl\",\"args\":") + args + "}\n"));
+    EXPECT_EQ(error_kind(answer), "invalid") << args;
+    EXPECT_TRUE(bench.service.asked.empty());
+  }
+}
+
 TEST(Session, callouts_and_their_reload) {
   Bench bench;
   bench.service.callouts_.push_back({});

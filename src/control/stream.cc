@@ -38,6 +38,7 @@ class Rows final : public Stream {
   Rows(json::value id, const std::vector<Row>& rows) : id_(std::move(id)) {
     for (const Row& row : rows) rows_.push_back(to_json(row));
   }
+  Rows(json::value id, json::array rows) : id_(std::move(id)), rows_(std::move(rows)) {}
   State produce(std::string& output) override {
     json::array page;
     for (; next_ < rows_.size() && page.size() < kPageRowsMax; ++next_) {
@@ -141,6 +142,27 @@ class Trace final : public Stream {
   bool answered_ = false;
 };
 
+// A request to a control device, answered when its driver has completed it.
+class Ioctl final : public Stream {
+ public:
+  Ioctl(Service& service, json::value id, uint64_t request)
+      : service_(service), id_(std::move(id)), request_(request) {}
+  ~Ioctl() override { service_.ioctl_close(request_); }
+  State produce(std::string& output) override {
+    const auto answer = service_.ioctl_next(request_);
+    if (!answer) return State::Waiting;
+    output +=
+        *answer ? result_line(id_, to_json(**answer), false) : error_line(id_, answer->error());
+    return State::Done;
+  }
+  bool tracing() const override { return true; }
+
+ private:
+  Service& service_;
+  json::value id_;
+  uint64_t request_;
+};
+
 struct Call {
   Service& service;
   const CallRequest& request;
@@ -176,6 +198,12 @@ StreamResult open_callouts(const Call& call) {
   return std::make_unique<Rows>(call.request.id, *rows);
 }
 
+StreamResult open_callout_faults(const Call& call) {
+  const auto rows = call.service.callout_faults();
+  if (!rows) return tl::unexpected(rows.error());
+  return std::make_unique<Rows>(call.request.id, *rows);
+}
+
 StreamResult open_leases(const Call& call) {
   auto filter = parse_lease_filter(call.request.args);
   if (!filter) return tl::unexpected(filter.error());
@@ -191,8 +219,10 @@ StreamResult open_metrics(const Call& call) {
   if (!scopes) return tl::unexpected(scopes.error());
   const auto callouts = call.service.callouts();
   if (!callouts) return tl::unexpected(callouts.error());
-  return std::make_unique<Text>(call.request.id,
-                                metrics_text(call.service.counters(), *status, *scopes, *callouts));
+  const auto filter = call.service.filter();
+  if (!filter) return tl::unexpected(filter.error());
+  return std::make_unique<Text>(
+      call.request.id, metrics_text(call.service.counters(), *status, *scopes, *callouts, *filter));
 }
 
 StreamResult open_trace(const Call& call) {
@@ -252,6 +282,26 @@ StreamResult open_reload_callouts(const Call& call) {
   return call.answer(json::value(json::string(*loaded)));
 }
 
+StreamResult open_filter(const Call& call) {
+  const auto view = call.service.filter();
+  if (!view) return tl::unexpected(view.error());
+  return std::make_unique<Rows>(call.request.id, filter_rows(*view));
+}
+
+StreamResult open_reload_drivers(const Call& call) {
+  const auto loaded = call.service.reload_drivers();
+  if (!loaded) return tl::unexpected(loaded.error());
+  return call.answer(json::value(json::string(*loaded)));
+}
+
+StreamResult open_ioctl(const Call& call) {
+  auto asked = parse_ioctl(call.request.args);
+  if (!asked) return tl::unexpected(asked.error());
+  const auto request = call.service.ioctl_open(asked->name, asked->code, std::move(asked->input));
+  if (!request) return tl::unexpected(request.error());
+  return std::make_unique<Ioctl>(call.service, call.request.id, *request);
+}
+
 StreamResult open_authorize(const Call& call) {
   return call.answer(call.service.set_authorized(true), "authorized");
 }
@@ -274,6 +324,8 @@ constexpr CallInfo kCalls[] = {
     {"scopes", open_scopes, false, false},
     {"drops", open_drops, false, false},
     {"callouts", open_callouts, false, false},
+    {"callout-faults", open_callout_faults, false, false},
+    {"filter", open_filter, false, false},
     {"metrics", open_metrics, false, false},
     {"trace", open_trace, true, false},
     {"release", open_release, true, true},
@@ -282,15 +334,19 @@ constexpr CallInfo kCalls[] = {
     {"continue", open_continue, false, true},
     {"reload", open_reload, false, true},
     {"reload-callouts", open_reload_callouts, false, true},
+    {"reload-drivers", open_reload_drivers, false, true},
+    {"ioctl", open_ioctl, true, true},
     {"authorize", open_authorize, false, true},
     {"unauthorize", open_unauthorize, false, true},
 };
 
 void record(Logger& log, std::string_view who, const CallRequest& request,
             const StreamResult& result) {
-  const json::value* address = request.args.if_contains("address");
   std::string what;
-  if (address != nullptr && address->is_string()) what = address->get_string().c_str();
+  for (const char* argument : {"address", "name"}) {
+    const json::value* given = request.args.if_contains(argument);
+    if (given != nullptr && given->is_string()) what = given->get_string().c_str();
+  }
   if (result) {
     log.info("operator's call done", {{"call", request.call}, {"argument", what}, {"by", who}});
   } else {

@@ -18,6 +18,7 @@ class Stream {
   virtual ~Stream() = default;
   // Appends at most one page. Waiting: nothing is there now, ask again soon.
   virtual State produce(std::string& output) = 0;
+  // What it waits for comes by itself: look again soon, and as long as the client is there.
   virtual bool tracing() const { return false; }
 };
 

@@ -128,7 +128,8 @@ Answer ask(const TableFilter& entry, const LayerCall& call, bool has_right) {
 
 }  // namespace
 
-Arbitration arbitrate(const std::vector<TableSubLayer>& layer, const LayerCall& call) {
+Arbitration arbitrate(const std::vector<TableSubLayer>& layer, const LayerCall& call,
+                      uint64_t* blocker) {
   Arbitration result;
   for (const TableSubLayer& sublayer : layer) {
     for (const TableFilter& entry : sublayer.filters) {
@@ -136,6 +137,7 @@ Arbitration arbitrate(const std::vector<TableSubLayer>& layer, const LayerCall& 
       const Answer answer = ask(entry, call, result.has_right());
       if (answer.action == Action::Continue) continue;
       result.take(answer);
+      if (blocker != nullptr && answer.action == Action::Block) *blocker = entry.filter->id;
       break;
     }
     if (result.is_final()) break;

@@ -21,7 +21,9 @@ struct LayerCall {
 
 // The verdict of a layer. Callouts that are not registered: block, or permit where the filter has
 // FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED; inspections are passed over. Callouts that are
-// conditional on a flow are passed over while the datagram has no context of theirs.
-Arbitration arbitrate(const std::vector<TableSubLayer>& layer, const LayerCall& call);
+// conditional on a flow are passed over while the datagram has no context of theirs. `blocker`, if
+// not null, gets the id of the filter whose block was taken last.
+Arbitration arbitrate(const std::vector<TableSubLayer>& layer, const LayerCall& call,
+                      uint64_t* blocker = nullptr);
 
 }  // namespace hookline::filter

@@ -75,13 +75,25 @@ Verdict Engine::classify_at(const Tables& tables, const Traffic& traffic, NET_BU
   start.restore(*list->FirstNetBuffer);
   LayerValues values;
   values.fill(traffic, depth);
-  const Arbitration result = arbitrate(layer, LayerCall{traffic, values, list, start, watch_});
+  const Arbitration result =
+      arbitrate(layer, LayerCall{traffic, values, list, start, watch_}, &blocker_);
   LayerCounts& counts = layer_counts_[place];
   counts.classified.add();
   if (result.vetoed()) vetoes_.add();
   if (result.action() != Action::Block) return Verdict::Permit;
   (result.absorbed() ? counts.absorbed : counts.blocked).add();
   return result.absorbed() ? Verdict::Absorb : Verdict::Block;
+}
+
+std::string Engine::blocker() const {
+  const Lock lock(mutex_);
+  for (const auto& rule : rules_) {
+    if (rule->id == blocker_) return rule->name;
+  }
+  for (const auto& filter : objects_.filters()) {
+    if (filter->id == blocker_) return filter->name;
+  }
+  return {};
 }
 
 std::unique_ptr<const Tables> Engine::tables_for(const Objects& objects,

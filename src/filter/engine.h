@@ -20,6 +20,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 
@@ -87,6 +88,17 @@ class Engine final : public Classifier {
   // The configuration's rules, in place of those before (filter/rules.h makes them). Waits for no
   // driver, so the packet thread may call it, outside a section.
   void set_rules(std::vector<std::shared_ptr<Filter>> rules);
+  // What a driver that is gone has left: its registrations, known by `device`, the sessions that it
+  // opened, closed or not, and all that was ever added in them. Its functions are not called: the
+  // driver has cleaned up after itself already. False: nothing was done, since another's
+  // transaction did not end in time. Not on the packet thread.
+  struct Swept {
+    size_t sessions = 0;  // that were open
+    size_t callouts = 0;  // registered
+    size_t filters = 0;
+    size_t objects = 0;  // management objects of sublayers and callouts
+  };
+  bool sweep(const void* device, std::span<const HANDLE> sessions, Swept& swept);
   // For what hangs on a registration, such as flow contexts; null: there is none with this id.
   std::shared_ptr<Callout> registered(UINT32 id) const;
   // What `hookline filter` shows.
@@ -94,6 +106,9 @@ class Engine final : public Classifier {
 
   bool concerns(Direction direction, Depth from, Depth to) const override;
   Verdict classify(const Traffic& traffic, NET_BUFFER_LIST* list, Depth first, Depth last) override;
+  // Packet thread, for a trace: the name of the filter that stopped the datagram last classified,
+  // if one did; empty when it is gone. Slow.
+  std::string blocker() const;
   // Packet thread: one section around many classifications costs less than one around each.
   ReadSection& section() { return section_; }
 
@@ -117,6 +132,7 @@ class Engine final : public Classifier {
   bool may_not_wait() const;
   Session* find_session(HANDLE engine, uint32_t* id = nullptr);
   bool wait_until_free(Lock& lock, uint32_t wait_ms, bool for_writing);
+  size_t end_sessions(std::span<const HANDLE> sessions);
   template <class Edit>
   NTSTATUS edit(HANDLE engine, Edit edit);
   NTSTATUS commit(Lock& lock, Objects next);
@@ -164,6 +180,7 @@ class Engine final : public Classifier {
   };
   std::array<LayerCounts, kLayerCount> layer_counts_;
   Counter vetoes_;
+  uint64_t blocker_ = 0;  // filter id
 };
 
 }  // namespace hookline::filter

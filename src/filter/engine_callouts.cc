@@ -1,11 +1,17 @@
 // Commits and registrations: what callouts are told, and when the packet thread sees it.
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "filter/engine.h"
 #include "filter/engine_change.h"
 
 namespace hookline::filter {
+namespace {
+
+constexpr uint32_t kSweepWaitMs = 15'000;
+
+}  // namespace
 
 // The filters of `of` that `but_not` lacks, with their callouts.
 Engine::Telling Engine::who_is_told(const Objects& of, const Objects& but_not,
@@ -157,6 +163,51 @@ NTSTATUS Engine::unregister(const Key& key) {
     tell_all(left, FWPS_CALLOUT_NOTIFY_DELETE_FILTER);
     return STATUS_SUCCESS;
   });
+}
+
+// How many of them were open.
+size_t Engine::end_sessions(std::span<const HANDLE> sessions) {
+  size_t open = 0;
+  for (const HANDLE handle : sessions) {
+    uint32_t id = 0;
+    if (find_session(handle, &id) == nullptr) continue;
+    if (writer_ == id) writer_ = 0;
+    sessions_.erase(id);
+    ++open;
+  }
+  changed_.notify_all();
+  return open;
+}
+
+bool Engine::sweep(const void* device, std::span<const HANDLE> sessions, Swept& swept) {
+  Lock lock(mutex_);
+  CHECK(!may_not_wait(), "what a driver left is removed outside its functions");
+  swept.sessions = end_sessions(sessions);
+  // A transaction's draft would bring back what is removed now.
+  if (!wait_until_free(lock, kSweepWaitMs, true)) return false;
+  Change change(*this, lock);
+  std::vector<uint32_t> ids;
+  for (const HANDLE handle : sessions) {
+    ids.push_back(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(handle)));
+  }
+  Objects next = objects_;
+  const Objects::Removed removed = next.remove_all_of(ids);
+  Registry registry;
+  for (const auto& callout : registry_.all()) {
+    if (callout->device() != device) registry.add(callout);
+  }
+  swept.callouts = registry_.size() - registry.size();
+  swept.filters = removed.filters;
+  swept.objects = removed.others;
+  if (removed.filters + removed.others + swept.callouts == 0) return true;
+  const Telling others = who_is_told(objects_, next, registry);
+  auto tables = tables_for(next, registry);
+  objects_ = std::move(next);
+  registry_ = std::move(registry);
+  publish(lock, std::move(tables));
+  Unlocked unlocked(lock);
+  tell_all(others, FWPS_CALLOUT_NOTIFY_DELETE_FILTER);
+  return true;
 }
 
 NTSTATUS Engine::FwpsCalloutUnregisterById0(UINT32 id) { return unregister(id); }

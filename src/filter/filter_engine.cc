@@ -83,12 +83,16 @@ Batch<Admitted> FilterEngine::admit(Batch<Frame> frames) {
   Batch<Admitted> admitted;
   if (pool_ != nullptr && pool_->lingering() != 0) pool_->reclaim();
   if (engine_ == nullptr || !is_engaged(*engine_)) {
-    for (Frame& frame : frames) admitted.push(Admitted({}, std::move(frame)));
+    for (Frame& frame : frames) {
+      tell_injected(frame.packet(), Verdict::Permit);
+      admitted.push(Admitted({}, std::move(frame)));
+    }
     return admitted;
   }
   ReadGuard guard(engine_->section());
   for (Frame& frame : frames) {
     const Verdict verdict = classify(frame.packet());
+    tell_injected(frame.packet(), verdict);
     if (verdict == Verdict::Permit) {
       admitted.push(Admitted({}, std::move(frame)));
       continue;
@@ -104,10 +108,16 @@ Verdict FilterEngine::classify(Packet& packet) {
   Indication& indication = indications_[packet.slot];
   const size_t frame_bytes = size_t{packet.payload_offset} + packet.request_size;
   indication.describe(packet.frame_buffer().first(frame_bytes));
+  indication.tell_frame(packet.ingress.ifindex, packet.ingress.vlan);
   indication.list.NdisReserved[0] = packet.ingress.injection;
   packet.borrowed = &indication.list.ChildRefCount;
   return engine_->classify(inbound_traffic(packet), &indication.list, packet.ingress.first_layer,
                            Depth::Datagram);
+}
+
+void FilterEngine::tell_injected(Packet& packet, Verdict verdict) {
+  if (packet.ingress.injection == nullptr || injected_ == nullptr) return;
+  injected_->classified(packet, verdict);
 }
 
 Batch<Datagram> FilterEngine::release(Batch<Reply> replies) {

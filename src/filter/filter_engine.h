@@ -10,6 +10,7 @@
 #include "filter/net_buffers.h"
 #include "line/classifier.h"
 #include "line/counters.h"
+#include "line/injected_frames.h"
 #include "line/stages.h"
 
 namespace hookline::filter {
@@ -28,17 +29,21 @@ class FilterEngine {
   // Each packet's NET_BUFFER_LIST has Ingress::injection in NdisReserved[0], and enters at
   // Ingress::first_layer.
   Batch<Admitted> admit(Batch<Frame> frames);
+  // Who is told what became of packets whose Ingress::injection is set. Null: nobody.
+  void report_injected(InjectedFrames* injected) { injected_ = injected; }
   // Outbound, before the injection.
   Batch<Datagram> release(Batch<Reply> replies);
 
  private:
   Verdict classify(Packet& packet);
+  void tell_injected(Packet& packet, Verdict verdict);
 
   Engine* engine_ = nullptr;
   PacketPool* pool_ = nullptr;
   Endings& endings_;
   [[maybe_unused]] Counters& counters_;
   std::vector<Indication> indications_;  // by the packet's slot
+  InjectedFrames* injected_ = nullptr;
 };
 
 // The facts of a received packet: REQUIRES the ingress that receive has written.

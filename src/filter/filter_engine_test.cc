@@ -186,6 +186,63 @@ TEST_F(FilterEngineTest, AnInjectedFrameEntersAtItsLayerWithItsMark) {
   EXPECT_EQ(seen, nullptr);
 }
 
+class ToldVerdicts final : public InjectedFrames {
+ public:
+  size_t waiting() const override { return 0; }
+  void next(Packet&, io::RxFrame&) override {}
+  void refused(Packet&, Drop) override {}
+  void classified(Packet&, Verdict verdict) override { verdicts.push_back(verdict); }
+  std::vector<Verdict> verdicts;
+};
+
+TEST_F(FilterEngineTest, WhoInjectedAFrameIsToldWhatBecameOfIt) {
+  ToldVerdicts told;
+  filter.report_injected(&told);
+  int mark = 0;
+  const auto inject = [&] {
+    Frame injected = frame();
+    injected.packet().ingress.injection = &mark;
+    admit(std::move(injected));
+  };
+  inject();  // no filter is there
+  admit(frame());
+  EXPECT_EQ(told.verdicts, std::vector<Verdict>{Verdict::Permit});
+  FakeCallout& fake = new_fake();
+  install(fake, key(1), FWPM_LAYER_INBOUND_MAC_FRAME_ETHERNET, FWP_ACTION_CALLOUT_TERMINATING);
+  fake.on_classify = [](auto&, auto&, auto*, FWPS_CLASSIFY_OUT0& out) {
+    out.actionType = FWP_ACTION_BLOCK;
+  };
+  inject();
+  fake.on_classify = [](auto&, auto&, auto*, FWPS_CLASSIFY_OUT0& out) {
+    out.actionType = FWP_ACTION_BLOCK;
+    out.flags |= FWPS_CLASSIFY_OUT_FLAG_ABSORB;
+    out.rights &= ~FWPS_RIGHT_ACTION_WRITE;
+  };
+  inject();
+  admit(frame());
+  EXPECT_EQ(told.verdicts,
+            (std::vector<Verdict>{Verdict::Permit, Verdict::Block, Verdict::Absorb}));
+}
+
+// By the frame's own list a clone finds its way back (line/net_buffers.h).
+TEST_F(FilterEngineTest, AFramesListTellsItsInterfaceAndTag) {
+  FakeCallout& fake = new_fake();
+  install(fake, key(1), FWPM_LAYER_DATAGRAM_DATA_V4, FWP_ACTION_CALLOUT_INSPECTION);
+  NET_BUFFER_LIST seen{};
+  UINT64 endpoint = 0;
+  fake.on_classify = [&](auto&, const FWPS_INCOMING_METADATA_VALUES0& metadata,
+                         NET_BUFFER_LIST* list, auto&) {
+    seen = *list;
+    endpoint = metadata.transportEndpointHandle;
+  };
+  EXPECT_EQ(admit(frame(42, Ipv4{0x0A000001})), 1u);
+  EXPECT_EQ(seen.SourceHandle, &kWholeFrame);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(seen.NetBufferListInfo[NblOriginalInterfaceIfIndex]), 3u);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(seen.NetBufferListInfo[Ieee8021QNetBufferListInfo]),
+            42u << 4);
+  EXPECT_EQ(endpoint, uint64_t{0x0A000001} << 32 | 3);
+}
+
 // As the injector does it: a whole frame, or one whose MAC header the kernel makes.
 TEST_F(FilterEngineTest, AReplyPassesTheOutboundLayers) {
   std::vector<ULONG> at;

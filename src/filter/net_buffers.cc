@@ -1,15 +1,8 @@
 #include "filter/net_buffers.h"
 
-#include <cstring>
-
 #include "base/check.h"
 
 namespace hookline::filter {
-namespace {
-
-constexpr uintptr_t kPageBytes = 4096;
-
-}  // namespace
 
 DataStart DataStart::of(const NET_BUFFER& buffer) {
   return {buffer.MdlChain, buffer.CurrentMdl, buffer.CurrentMdlOffset, buffer.DataOffset,
@@ -52,23 +45,6 @@ uint32_t data_offset(const Traffic& traffic, Depth depth) {
       return inbound ? data_at : transport_at;
   }
   return 0;
-}
-
-void Indication::describe(MutableBytes frame) {
-  std::memset(&list, 0, sizeof list);
-  std::memset(&buffer, 0, sizeof buffer);
-  std::memset(&mdl, 0, sizeof mdl);
-  const auto address = reinterpret_cast<uintptr_t>(frame.data());
-  const auto bytes = static_cast<uint32_t>(frame.size());
-  mdl.Size = sizeof mdl;
-  mdl.MdlFlags = MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL;
-  mdl.MappedSystemVa = frame.data();
-  mdl.StartVa = frame.data() - address % kPageBytes;
-  mdl.ByteOffset = static_cast<uint32_t>(address % kPageBytes);
-  mdl.ByteCount = bytes;
-  buffer.MdlChain = buffer.CurrentMdl = &mdl;
-  buffer.DataLength = bytes;
-  list.FirstNetBuffer = &buffer;
 }
 
 }  // namespace hookline::filter

@@ -1,5 +1,4 @@
-// NET_BUFFERs as the layers show them: one frame in place, seen as a NET_BUFFER_LIST, and where its
-// data starts at each layer. Nothing is allocated or copied.
+// Where a NET_BUFFER's data starts at each layer. Nothing is allocated or copied.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +6,7 @@
 #include "base/bytes.h"
 #include "hookline/netbuffer.h"
 #include "line/classifier.h"
+#include "line/net_buffers.h"
 
 namespace hookline::filter {
 
@@ -29,14 +29,6 @@ struct DataStart {
 // (reference, table 25): inbound behind the layer's own header, outbound at it.
 uint32_t data_offset(const Traffic& traffic, Depth depth);
 
-// One frame of a packet slot as a list of one NET_BUFFER over one MDL.
-struct Indication {
-  NET_BUFFER_LIST list;
-  NET_BUFFER buffer;
-  MDL mdl;
-
-  // Makes it describe `frame`, from its first byte on. REQUIRES: nobody holds the last one.
-  void describe(MutableBytes frame);
-};
+using hookline::Indication;
 
 }  // namespace hookline::filter

@@ -274,6 +274,17 @@ void Objects::remove_session(uint32_t session) {
   std::erase_if(sublayers_, is_its);
 }
 
+Objects::Removed Objects::remove_all_of(std::span<const uint32_t> sessions) {
+  const auto is_theirs = [&](const auto& object) {
+    return std::find(sessions.begin(), sessions.end(), object->owner.session) != sessions.end();
+  };
+  Removed out;
+  out.filters = std::erase_if(filters_, is_theirs);
+  out.others = std::erase_if(callouts_, is_theirs);
+  out.others += std::erase_if(sublayers_, is_theirs);
+  return out;
+}
+
 const SubLayer* Objects::find_sublayer(const GUID& key) const {
   const auto found = find_by_key(sublayers_, key);
   return found == sublayers_.end() ? nullptr : found->get();

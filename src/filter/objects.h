@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -89,6 +90,12 @@ class Objects {
 
   // All that a dynamic session has added.
   void remove_session(uint32_t session);
+  // All that any session of these has added. What has gone is counted.
+  struct Removed {
+    size_t filters = 0;
+    size_t others = 0;
+  };
+  Removed remove_all_of(std::span<const uint32_t> sessions);
 
   const SubLayer* find_sublayer(const GUID& key) const;
   const CalloutObject* find_callout(const GUID& key) const;

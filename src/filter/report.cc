@@ -50,6 +50,7 @@ Report::FilterLine line_of(const Filter& filter) {
 
 void add_counts(const Callout& callout, Report::CalloutLine& line) {
   line.registered = true;
+  line.device = callout.device();
   line.calls = callout.counts.calls.value();
   line.permitted = callout.counts.permitted.value();
   line.blocked = callout.counts.blocked.value();

@@ -19,6 +19,7 @@ struct Report {
     std::string name;   // of the management object; empty: registered, but not added
     std::string layer;  // as in FWPM_LAYER_<layer>
     uint32_t id = 0;
+    const void* device = nullptr;  // as registered: whose it is
     bool registered = false;
     uint64_t calls = 0;
     uint64_t permitted = 0;

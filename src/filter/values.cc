@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "line/net_buffers.h"
+
 namespace hookline::filter {
 namespace {
 
@@ -155,7 +157,7 @@ void LayerValues::fill_metadata(const Traffic& traffic, Depth depth) {
   if (depth == Depth::Network) return;
   m.transportHeaderSize = traffic.transport_header_bytes;
   has(FWPS_METADATA_FIELD_TRANSPORT_HEADER_SIZE);
-  m.transportEndpointHandle = kServerEndpoint;
+  m.transportEndpointHandle = endpoint_of(traffic);
   has(FWPS_METADATA_FIELD_TRANSPORT_ENDPOINT_HANDLE);
   m.flowHandle = traffic.flow_handle;
   if (traffic.flow_handle != 0) has(FWPS_METADATA_FIELD_FLOW_HANDLE);

@@ -11,8 +11,6 @@
 
 namespace hookline::filter {
 
-// The handle of the server's own UDP endpoint, port 67, in metadata and FwpsInjectTransportSend….
-inline constexpr UINT64 kServerEndpoint = 67;
 // The one compartment.
 inline constexpr UINT32 kCompartment = 1;
 

@@ -15,8 +15,10 @@ bool is_ours(Ipv4 address, const io::Link& ingress, const io::LinkTable& table) 
                      [&](const io::Link& link) { return link.has(address); });
 }
 
+// What a driver injected may have no Ethernet source that anybody knows.
 bool is_heard_neighbour(const Packet& packet) {
   if (packet.destination.address != packet.ingress.source) return false;
+  if (packet.ingress.source_mac == MacAddress{}) return false;
   const auto& mine = packet.ingress.link->addresses;
   return std::any_of(mine.begin(), mine.end(), [&](const io::LinkAddress& a) {
     return a.network.contains(packet.ingress.source);

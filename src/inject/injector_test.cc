@@ -3,202 +3,12 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include <cerrno>
-#include <cstring>
-#include <deque>
-#include <map>
-#include <set>
-
-#include "base/inet_frame.h"
-
-// The stages before the injector make its input; here a test stands in for each of them.
-namespace hookline::receive {
-class Receiver {
- public:
-  static Frame make(PacketHandle packet) { return Frame({}, std::move(packet)); }
-};
-}  // namespace hookline::receive
-namespace hookline::wire {
-class Decoder {
- public:
-  static Request make(Admitted&& a) { return Request({}, std::move(a)); }
-};
-class Encoder {
- public:
-  static Reply make(Immediate&& i) { return Reply({}, std::move(i)); }
-};
-}  // namespace hookline::wire
-namespace hookline::lease {
-class Engine {
- public:
-  static Immediate make(Request&& r) {
-    r.packet().grant.reply = ReplyKind::Offer;
-    return Immediate({}, std::move(r));
-  }
-};
-}  // namespace hookline::lease
-namespace hookline::filter {
-class FilterEngine {
- public:
-  static Admitted admit(Frame&& f) { return Admitted({}, std::move(f)); }
-  static Datagram release(Reply&& r) { return Datagram({}, std::move(r)); }
-};
-}  // namespace hookline::filter
+#include "inject/testing.h"
 
 namespace hookline::inject {
 namespace {
 
-constexpr MacAddress kOurMac{{0x02, 0, 0, 0, 0, 0x01}};
-constexpr MacAddress kClientMac{{0x02, 0, 0, 0, 0, 0x77}};
-constexpr MacAddress kRelayMac{{0x02, 0, 0, 0, 0, 0x99}};
-
-Ipv4 ip(const char* text) { return *Ipv4::parse(text); }
-
-class FakeLinks final : public io::LinkMonitor {
- public:
-  FakeLinks() {
-    for (uint32_t i = 1; i <= 3; ++i) {
-      io::Link link;
-      link.ifindex = i;
-      link.mac = kOurMac;
-      link.mac.octets[4] = static_cast<uint8_t>(i);
-      link.addresses = {{Ipv4{0x0A000001 + (i << 16)}, Prefix{Ipv4{0x0A000000 + (i << 16)}, 24}}};
-      table_.links.push_back(link);
-    }
-  }
-  const io::LinkTable& table() const override { return table_; }
-  bool changed() override { return false; }
-  std::optional<io::NextHop> resolve(Ipv4 to) override {
-    ++resolved;
-    const auto it = hops.find(to.value);
-    return it == hops.end() ? std::nullopt : std::optional(it->second);
-  }
-
-  io::LinkTable table_;
-  std::map<uint32_t, io::NextHop> hops;
-  int resolved = 0;
-};
-
-// Keeps what was sent; each interface takes as many frames as it has `room` for, and frames whose
-// first payload byte is in `failing` fail.
-class FakePort final : public io::PacketPort {
- public:
-  struct Sent {
-    uint32_t ifindex;
-    std::vector<uint8_t> frame;  // empty: by the socket
-    std::vector<uint8_t> payload;
-    Ipv4 from;
-    Ipv4 to;
-  };
-
-  size_t receive(std::span<io::RxFrame>) override { return 0; }
-  void send(std::span<io::TxFrame> frames) override {
-    std::set<uint32_t> full;
-    for (io::TxFrame& tx : frames) {
-      ++tries;
-      UdpFrame udp;
-      EXPECT_EQ(parse_udp_frame(tx.frame, udp), FrameFault::None);
-      EXPECT_NE(udp.udp_checksum, 0);
-      EXPECT_TRUE(udp_checksum_is_right(udp));
-      const Bytes payload = tx.frame.subspan(udp.payload_offset, udp.payload_size);
-      tx.error = full.contains(tx.ifindex) ? ENOBUFS : take(tx.ifindex, payload);
-      if (tx.error == ENOBUFS) full.insert(tx.ifindex);
-      if (tx.error != 0) continue;
-      sent.push_back({tx.ifindex,
-                      {tx.frame.begin(), tx.frame.end()},
-                      {payload.begin(), payload.end()},
-                      udp.source,
-                      udp.destination});
-    }
-  }
-  int send_udp(Ipv4 from, Ipv4 to, uint16_t, uint32_t ifindex, Bytes payload) override {
-    const int error = take(ifindex, payload);
-    if (error == 0) sent.push_back({ifindex, {}, {payload.begin(), payload.end()}, from, to});
-    return error;
-  }
-  uint64_t kernel_drops() const override { return 0; }
-
-  std::vector<Sent> sent;
-  std::map<uint32_t, size_t> room;  // absent: endless
-  bool drains_at_once = false;      // a full queue has room again for the next call
-  std::map<uint32_t, int> failing;  // by the payload's first four bytes
-  size_t tries = 0;
-
- private:
-  int take(uint32_t ifindex, Bytes payload) {
-    const auto limit = room.find(ifindex);
-    if (limit != room.end() && limit->second == 0) {
-      if (drains_at_once) room.erase(limit);
-      return ENOBUFS;
-    }
-    const auto it = failing.find(load_be32(payload.data()));
-    if (it != failing.end()) return it->second;
-    if (limit != room.end()) --limit->second;
-    return 0;
-  }
-};
-
-struct Bench {
-  PacketPool pool{kInjectionsMax + 1};
-  FakeLinks links;
-  FakePort port;
-  Counters counters;
-  Injector injector{port, links, counters};
-  Now now{1'000'000'000, 0};
-  uint32_t next_id = 0;
-
-  ~Bench() {
-    injector.abandon(ECANCELED);
-    while (injector.in_flight() != 0) end(injector.completions(now));
-    EXPECT_EQ(pool.available(), pool.size());
-  }
-  void end(Batch<Completion> batch) {
-    for (Completion& c : batch) pool.give_back(std::move(c).release());
-  }
-
-  // A reply whose payload starts with its number.
-  Datagram datagram(Destination to, uint32_t ifindex = 1, size_t size = 300) {
-    PacketHandle packet = pool.take();
-    packet->ingress = {};
-    packet->ingress.ifindex = ifindex;
-    packet->ingress.link = links.table_.find(ifindex);
-    packet->ingress.source_mac = kClientMac;
-    packet->destination = to;
-    packet->reply_type = MessageType::Offer;
-    packet->reply_size = static_cast<uint16_t>(size);
-    std::memset(packet->reply_data(), 0x5A, size);
-    store_be32(packet->reply_data(), next_id++);
-    packet->grant.server_id = packet->ingress.link->primary();
-    return filter::FilterEngine::release(
-        wire::Encoder::make(lease::Engine::make(wire::Decoder::make(
-            filter::FilterEngine::admit(receive::Receiver::make(std::move(packet)))))));
-  }
-  void submit(Datagram d) {
-    Batch<Datagram> batch;
-    batch.push(std::move(d));
-    injector.submit(std::move(batch), now);
-  }
-  // The next completion's number and error; ends its packet.
-  std::vector<std::pair<uint32_t, int>> completions() {
-    std::vector<std::pair<uint32_t, int>> all;
-    Batch<Completion> batch = injector.completions(now);
-    for (Completion& c : batch) {
-      all.emplace_back(load_be32(c.packet().reply_data()), c.error());
-      pool.give_back(std::move(c).release());
-    }
-    return all;
-  }
-  int error_of(Datagram d) {
-    submit(std::move(d));
-    const auto all = completions();
-    EXPECT_EQ(all.size(), 1u);
-    return all.empty() ? -1 : all[0].second;
-  }
-};
-
-Destination broadcast() { return {Reach::Broadcast, kBroadcast, 68, kBroadcastMac}; }
-Destination direct(const char* to) { return {Reach::Direct, ip(to), 68, kClientMac}; }
-Destination routed(const char* to) { return {Reach::Routed, ip(to), 67, {}}; }
+using namespace testing;
 
 TEST(Injector, BroadcastsOnTheLinkItCameFrom) {
   Bench b;
@@ -313,7 +123,9 @@ TEST(Injector, EachCompletionHasItsOwnError) {
   b.injector.submit(std::move(batch), b.now);
   EXPECT_EQ(b.injector.in_flight(), 5u);  // nothing completes on submit's stack
   using All = std::vector<std::pair<uint32_t, int>>;
-  EXPECT_EQ(b.completions(), (All{{0, 0}, {1, ENETDOWN}, {2, 0}, {3, ENXIO}, {4, 0}}));
+  // What may be over in a moment has been tried once more.
+  EXPECT_EQ(b.completions(), (All{{0, 0}, {2, 0}, {3, ENXIO}, {4, 0}, {1, ENETDOWN}}));
+  EXPECT_EQ(b.port.tries, 6u);
   EXPECT_EQ(b.injector.in_flight(), 0u);
 }
 
@@ -405,6 +217,114 @@ TEST(Injector, AbandonedOnesCompleteToo) {
   b.injector.abandon(ECANCELED);
   using All = std::vector<std::pair<uint32_t, int>>;
   EXPECT_EQ(b.completions(), (All{{0, 0}, {1, ECANCELED}, {2, ECANCELED}}));
+}
+
+TEST(Injector, ATransientErrorIsTriedOnceMore) {
+  Bench b;
+  b.port.failing = {{0, ENETDOWN}};
+  b.port.fail_once = true;
+  b.submit(b.datagram(broadcast()));
+  EXPECT_EQ(b.injector.waiting(), 1u);
+  using All = std::vector<std::pair<uint32_t, int>>;
+  EXPECT_EQ(b.completions(), (All{{0, 0}}));
+  EXPECT_EQ(b.port.sent.size(), 1u);
+  EXPECT_EQ(b.counters.send_failures.value(), 0u);
+}
+
+TEST(Injector, AReplyPassesTheOutboundLayersFromTheTop) {
+  Bench b;
+  std::vector<Traffic> seen;
+  b.classifier.at = [&](const Traffic& traffic, NET_BUFFER_LIST* list, Depth) {
+    EXPECT_EQ(list->NdisReserved[0], nullptr);
+    EXPECT_EQ(list->FirstNetBuffer->DataLength, 342u);
+    seen.push_back(traffic);
+    return Verdict::Permit;
+  };
+  EXPECT_EQ(b.error_of(b.datagram(direct("10.1.0.50"))), 0);
+  EXPECT_EQ(b.classifier.path,
+            (std::vector{Depth::Datagram, Depth::Transport, Depth::Network, Depth::Mac}));
+  ASSERT_EQ(seen.size(), 4u);
+  EXPECT_EQ(seen[0].remote, ip("10.1.0.50"));
+  EXPECT_EQ(seen[0].local, ip("10.1.0.1"));
+  EXPECT_EQ(seen[0].remote_mac, kClientMac);
+  EXPECT_EQ(seen[0].mac_header_bytes, 14u);
+  EXPECT_EQ(seen[0].ifindex, 1u);
+}
+
+TEST(Injector, WhatTheKernelSendsHasNoMacLayer) {
+  Bench b;
+  b.links.hops[ip("192.0.2.2").value] = {3, ip("10.3.0.1"), std::nullopt};
+  b.classifier.at = [&](const Traffic& traffic, NET_BUFFER_LIST* list, Depth) {
+    EXPECT_EQ(traffic.mac_header_bytes, 0u);
+    EXPECT_EQ(list->FirstNetBuffer->DataLength, 328u);
+    return Verdict::Permit;
+  };
+  EXPECT_EQ(b.error_of(b.datagram(routed("192.0.2.2"))), 0);
+  EXPECT_EQ(b.classifier.path, (std::vector{Depth::Datagram, Depth::Transport, Depth::Network}));
+}
+
+TEST(Injector, WhatIsBlockedIsNotSent) {
+  Bench b;
+  b.classifier.at = [](auto&, auto*, Depth depth) {
+    return depth == Depth::Network ? Verdict::Block : Verdict::Permit;
+  };
+  EXPECT_EQ(b.error_of(b.datagram(broadcast())), EPERM);
+  EXPECT_TRUE(b.port.sent.empty());
+  EXPECT_EQ(b.counters.send_failures.value(), 1u);
+}
+
+TEST(Injector, WhatIsAbsorbedEndsWhenItsLastCloneHasGone) {
+  Bench b;
+  std::unique_ptr<TestList> first, second;
+  b.classifier.at = [&](auto&, NET_BUFFER_LIST* list, Depth) {
+    first = TestList::clone_of(*list);
+    second = TestList::clone_of(*list);
+    return Verdict::Absorb;
+  };
+  b.submit(b.datagram(broadcast()));
+  EXPECT_TRUE(b.completions().empty());
+  EXPECT_EQ(b.injector.held(), 1u);
+  EXPECT_EQ(b.injector.room(), kInjectionsMax - 1);
+  first->let_go();
+  EXPECT_TRUE(b.completions().empty());
+  second->let_go();
+  using All = std::vector<std::pair<uint32_t, int>>;
+  EXPECT_EQ(b.completions(), (All{{0, 0}}));
+  EXPECT_TRUE(b.port.sent.empty());
+}
+
+TEST(Injector, WhatIsSentEndsWhenNobodyLooksAnyMore) {
+  Bench b;
+  std::unique_ptr<TestList> clone;
+  b.classifier.at = [&](auto&, NET_BUFFER_LIST* list, Depth depth) {
+    if (depth == Depth::Mac) clone = TestList::clone_of(*list);
+    return Verdict::Permit;
+  };
+  b.port.failing[0] = ENXIO;
+  b.submit(b.datagram(broadcast()));
+  EXPECT_TRUE(b.completions().empty());
+  clone->let_go();
+  using All = std::vector<std::pair<uint32_t, int>>;
+  EXPECT_EQ(b.completions(), (All{{0, ENXIO}}));
+}
+
+TEST(Injector, AClonesFailureIsTheReplysOwn) {
+  Bench b;
+  std::unique_ptr<TestList> clone;
+  NET_BUFFER_LIST* parent = nullptr;
+  b.classifier.at = [&](auto&, NET_BUFFER_LIST* list, Depth) {
+    parent = list;
+    clone = TestList::clone_of(*list);
+    return Verdict::Absorb;
+  };
+  b.submit(b.datagram(broadcast()));
+  parent->Status = STATUS_DEVICE_NOT_READY;
+  clone->let_go();
+  using All = std::vector<std::pair<uint32_t, int>>;
+  EXPECT_EQ(b.completions(), (All{{0, ENETDOWN}}));
+  // Its place is used again, without any of that.
+  b.classifier.at = nullptr;
+  EXPECT_EQ(b.error_of(b.datagram(broadcast())), 0);
 }
 
 // Whatever is submitted, in whatever batches, over interfaces that fill up, fail and recover: each

@@ -15,7 +15,9 @@ struct Mark {
   uint64_t handle = 0;       // the injection handle, by its number: never given twice
   HANDLE context = nullptr;  // the injectionContext of that injection
   uint32_t hops = 0;         // injections that this packet has gone through, this one included
-  std::array<uint64_t, kInjectionHopsMax> before{};  // hops - 1 handles, the newest first
+  // Of the hops - 1 injections before: handles and their contexts, the newest first.
+  std::array<uint64_t, kInjectionHopsMax> before{};
+  std::array<HANDLE, kInjectionHopsMax> contexts_before{};
 
   static const Mark* of(const NET_BUFFER_LIST& list) {
     return static_cast<const Mark*>(list.NdisReserved[0]);

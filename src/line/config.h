@@ -139,6 +139,28 @@ enum class CalloutOrder : uint8_t { Alphabetical, Listed };
 // Who calls the callouts after the first: that one, as Microsoft documents it, or the server.
 enum class CalloutChaining : uint8_t { ByDlls, ByServer };
 
+// Where the hooks of a callout run: in a helper process, or in the server's own.
+enum class CalloutPlace : uint8_t { Isolated, InProcess };
+// What becomes of a packet whose callout crashed, hangs or is not there: it goes on as if the hook
+// had not been called, or it is dropped.
+enum class OnFault : uint8_t { Open, Closed };
+
+// How one callout is hosted, or one chain of them. Of an in-process one only `place` counts.
+struct CalloutHosting {
+  CalloutPlace place = CalloutPlace::Isolated;
+  OnFault on_fault = OnFault::Open;
+  int64_t budget_ns = 50'000'000;                   // what one call of a hook may take
+  uint64_t memory_max_bytes = uint64_t{256} << 20;  // of its own data; 0: no limit
+  int64_t restart_first_ns = 100'000'000;           // doubled by each fault that follows
+  int64_t restart_longest_ns = 30 * kNsPerSecond;
+  uint32_t faults_max = 5;            // in a row, until it is left alone
+  bool network = false;               // may it open sockets?
+  std::vector<std::string> readable;  // besides the callouts' own folders
+  std::vector<std::string> writable;
+
+  bool operator==(const CalloutHosting&) const = default;
+};
+
 struct CalloutConfig {
   bool enabled = false;  // false, or no names: no callout is loaded
   CalloutChaining chaining = CalloutChaining::ByDlls;
@@ -149,6 +171,8 @@ struct CalloutConfig {
   std::vector<std::string> registry_subkeys;        // that exist, with or without values
   std::string dir;                                  // where relative names of files begin
   int64_t warn_slower_ns = 1'000'000;               // hooks that take longer are logged; 0: none is
+  CalloutHosting hosting;                           // of the chain that DLLs make
+  std::vector<CalloutHosting> each;                 // ByServer: of names, in their order
 
   bool operator==(const CalloutConfig&) const = default;
 };
@@ -198,6 +222,7 @@ struct DriverParameter {
 // [[filter.driver]]
 struct FilterDriver {
   std::string path;
+  std::string name;      // never empty, and differs from the others': without regard to case
   bool required = true;  // false: the server starts without it when it does not load
   std::vector<DriverParameter> parameters;
 

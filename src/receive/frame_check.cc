@@ -58,6 +58,10 @@ std::optional<Drop> check_frame(const io::RxFrame& frame, const io::Link* link,
   // Last, for it costs most.
   if (!frame.checksum_partial && !udp_checksum_is_right(udp)) return Drop::BadUdpChecksum;
 
+  // What was made on this machine may not have its checksum yet. "None" is right, too, for whoever
+  // looks at the frame or injects it again (RFC 768).
+  if (frame.checksum_partial) store_be16(&frame.buffer[udp.payload_offset - 2], 0);
+
   Ingress& ingress = packet.ingress;
   ingress.ifindex = frame.ifindex;
   ingress.vlan = vlan;

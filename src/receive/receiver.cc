@@ -10,6 +10,8 @@ namespace {
 
 // A quiet server offers this many slots to the port; what is offered has to be reset in vain.
 constexpr size_t kSlotsOfferedMin = 16;
+// One slot in so many is for injected frames alone.
+constexpr size_t kInjectedShare = 8;
 // Asking the kernel for its drop counters is a system call per interface.
 constexpr int64_t kKernelDropsPeriodNs = 100'000'000;
 
@@ -22,6 +24,13 @@ Batch<Frame> Receiver::take(size_t max, const io::LinkTable& links, Now now) {
   Batch<Frame> batch;
   count_kernel_drops(now);
   max = std::min({max, kTurnPacketsMax, pool_.available()});
+  if (injected_ != nullptr && injected_->waiting() != 0) {
+    take_injected((max + 1) / 2, links, now, batch);
+    max -= batch.size();
+  }
+  // A callout may hold every frame that came in until it injects it again: that must find room.
+  const size_t kept = injected_ == nullptr ? 0 : pool_.size() / kInjectedShare;
+  max = std::min(max, pool_.available() - std::min(pool_.available(), kept));
   size_t found = 0;
   while (found < max) {
     const size_t offered = std::min(std::max(2 * usual_, kSlotsOfferedMin), max - found);
@@ -48,6 +57,24 @@ Batch<Frame> Receiver::take(size_t max, const io::LinkTable& links, Now now) {
   counters_.frames_received.add(found);
   counters_.packets_entered.add(batch.size());
   return batch;
+}
+
+// The same checks as for frames from the wire.
+void Receiver::take_injected(size_t max, const io::LinkTable& links, Now now, Batch<Frame>& batch) {
+  for (size_t i = 0; i < max && injected_->waiting() != 0; ++i) {
+    PacketHandle slot = pool_.take();
+    io::RxFrame frame;
+    frame.buffer = slot->frame_buffer();
+    injected_->next(*slot, frame);
+    if (const auto drop = check_frame(frame, links.find(frame.ifindex), links, *slot)) {
+      injected_->refused(*slot, *drop);
+      endings_.drop_frame(*drop);
+      pool_.give_back(std::move(slot));
+      continue;
+    }
+    slot->ingress.arrived_ns = now.boot_ns;
+    batch.push(Frame({}, std::move(slot)));
+  }
 }
 
 size_t Receiver::receive_into_slots(size_t count) {

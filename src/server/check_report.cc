@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "callout/host.h"
+#include "control/text.h"
 #include "server/check_exchanges.h"
 
 namespace hookline::check {
@@ -118,7 +119,8 @@ std::string place_name(uint32_t place) {
 
 std::string failure_text(const Sheet& sheet) {
   const char* const text = sheet.failure.data();
-  return {text, ::strnlen(text, sheet.failure.size())};
+  // What a wild callout wrote here is no text for a terminal, nor for JSON.
+  return control::printable(as_bytes({text, ::strnlen(text, sheet.failure.size())}));
 }
 
 std::vector<Finding> find_breaches(const CheckOptions& options, const Sheet& sheet,

@@ -39,6 +39,7 @@ struct Values {
   std::string path;
   std::string client;
   std::string address;
+  std::string device, code, data;
 };
 
 class CommandLine {
@@ -59,6 +60,8 @@ class CommandLine {
   void add_views();
   void add_callouts();
   void add_callout();
+  void add_filter();
+  void add_ioctl();
   void add_leases();
   void add_trace();
   void add_changes();
@@ -211,6 +214,53 @@ void CommandLine::add_callouts() {
   add_change(*callouts, "reload", "reload-callouts",
              "Stop and unload the callouts, and load those of the configuration.",
              "hookline callouts reload", false);
+  CLI::App* faults = command(*callouts, "faults",
+                             "Show how isolated callouts failed: when, in which hook, and where.",
+                             "hookline callouts faults --format json",
+                             [this](Streams s) { return show_callout_faults(values_.target, s); });
+  add_control(faults);
+  add_format(faults);
+}
+
+void CommandLine::add_filter() {
+  CLI::App* filter = app_.add_subcommand(
+      "filter", "Show the filter: drivers, sublayers, callouts, filters, layers, injections.");
+  filter->footer("Example: hookline filter --format json");
+  filter->callback([this, filter] {
+    if (!filter->get_subcommands().empty()) return;
+    action_ = [this](Streams s) { return show_filter(values_.target, s); };
+  });
+  add_control(filter);
+  add_format(filter);
+  add_change(*filter, "reload", "reload-drivers",
+             "Unload all drivers and load those of the configuration, under traffic.",
+             "hookline filter reload", false);
+}
+
+void CommandLine::add_ioctl() {
+  CLI::App* ioctl = command(
+      app_, "ioctl",
+      "Send a request to a driver's control device; print its status and what it answers. Exit 1: "
+      "the status is an error.",
+      "hookline ioctl delay 0x80002000 0a00", [this](Streams s) {
+        return cli::ioctl(values_.target, values_.device, values_.code, values_.data, s);
+      });
+  ioctl
+      ->add_option("NAME", values_.device, "the driver, or its device: \\\\.\\Name, \\Device\\Name")
+      ->type_name("")
+      ->required();
+  ioctl->add_option("CODE", values_.code, "the control code, decimal or 0x…")
+      ->type_name("")
+      ->required();
+  ioctl->add_option("HEX", values_.data, "the input, in hex [none]")->type_name("");
+  add_control(ioctl);
+  ioctl
+      ->add_option_function<std::string>(
+          "--format",
+          [this](const std::string& text) { values_.target.format = *control::parse_format(text); },
+          "table or json [table]")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORMAT");
 }
 
 void CommandLine::add_callout() {
@@ -395,6 +445,8 @@ CommandLine::CommandLine() {
   add_views();
   add_callouts();
   add_callout();
+  add_filter();
+  add_ioctl();
   add_leases();
   add_trace();
   add_changes();

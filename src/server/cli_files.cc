@@ -10,7 +10,9 @@
 #include "config/load.h"
 #include "control/protocol.h"
 #include "control/text.h"
+#include "driver/image.h"
 #include "io/linux/directory.h"
+#include "io/linux/library.h"
 #include "server/cli_errors.h"
 #include "store/offline.h"
 
@@ -93,6 +95,27 @@ json::object dumped_json(const store::DumpedRecord& record) {
 
 }  // namespace
 
+namespace {
+
+// Their files; nothing of them is started. The number of those that the server would not start
+// without.
+size_t check_drivers(const FilterConfig& filter, const std::string& path, Streams streams) {
+  io::LinuxLibraries libraries;
+  size_t errors = 0;
+  for (const FilterDriver& driver : filter.drivers) {
+    const bool absolute = driver.path.starts_with('/');
+    const std::string file = absolute ? driver.path : filter.dir + "/" + driver.path;
+    const auto image = driver::open_image(libraries, file);
+    if (image) continue;
+    fmt::print(streams.err, "{}: driver {}: {}: {}{}\n", path, driver.name, file,
+               image.error().text, driver.required ? "" : " (warning)");
+    errors += driver.required ? 1 : 0;
+  }
+  return errors;
+}
+
+}  // namespace
+
 int check_config(const std::string& path, Streams streams) {
   const config::Loaded loaded = config::load_file(path);
   for (const config::Problem& problem : loaded.errors) {
@@ -101,15 +124,21 @@ int check_config(const std::string& path, Streams streams) {
   for (const config::Problem& problem : loaded.warnings) {
     fmt::print(streams.err, "{} (warning)\n", config::format(problem));
   }
-  if (!loaded.errors.empty() || !loaded.config) {
-    return failed(fmt::format("{}: {} error{}", path, loaded.errors.size(),
-                              loaded.errors.size() == 1 ? "" : "s"),
-                  streams);
+  size_t errors = loaded.errors.size();
+  if (loaded.config) errors += check_drivers(loaded.config->filter, path, streams);
+  if (errors != 0 || !loaded.config) {
+    return failed(fmt::format("{}: {} error{}", path, errors, errors == 1 ? "" : "s"), streams);
   }
   uint64_t reservations = 0;
   for (const Scope& scope : loaded.config->scopes) reservations += scope.reservations.size();
-  fmt::print(streams.out, "{}: good: {} scopes, {} reservations\n", path,
+  const FilterConfig& filter = loaded.config->filter;
+  fmt::print(streams.out, "{}: good: {} scopes, {} reservations", path,
              loaded.config->scopes.size(), reservations);
+  if (filter != FilterConfig{{}, {}, filter.inline_completion, filter.dir}) {
+    fmt::print(streams.out, ", {} filter rules, {} drivers", filter.rules.size(),
+               filter.drivers.size());
+  }
+  fmt::print(streams.out, "\n");
   return kExitOk;
 }
 

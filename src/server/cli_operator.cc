@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
+#include <charconv>
 #include <string_view>
 #include <utility>
 
@@ -135,6 +136,90 @@ int show_scopes(const Target& target, Streams streams) {
 
 int show_callouts(const Target& target, Streams streams) {
   return show_rows(target, "callouts", {}, control::callout_columns(), "no callouts", streams);
+}
+
+int show_callout_faults(const Target& target, Streams streams) {
+  return show_rows(target, "callout-faults", {}, control::callout_fault_columns(), "no faults",
+                   streams);
+}
+
+namespace {
+
+// Rows of one kind after the other, each kind with its own columns.
+void write_sections(const json::array& rows, Streams streams) {
+  bool first = true;
+  for (const control::FilterSection& section : control::filter_sections()) {
+    json::array its;
+    for (const json::value& row : rows) {
+      const json::value* kind = row.is_object() ? row.get_object().if_contains("kind") : nullptr;
+      if (kind != nullptr && kind->is_string() && kind->get_string() == section.kind.data()) {
+        its.push_back(row);
+      }
+    }
+    if (its.empty()) continue;
+    if (!std::exchange(first, false)) fmt::print(streams.out, "\n");
+    RowWriter writer(Format::Table, section.columns, "", sink_to(streams.out));
+    writer.page(its);
+    writer.end();
+  }
+  if (first) fmt::print(streams.out, "nothing\n");
+}
+
+std::optional<uint32_t> parse_code(std::string_view text) {
+  const bool hex = text.starts_with("0x") || text.starts_with("0X");
+  if (hex) text.remove_prefix(2);
+  uint32_t code = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), code, hex ? 16 : 10);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return code;
+}
+
+}  // namespace
+
+int show_filter(const Target& target, Streams streams) {
+  if (target.format != Format::Table) {
+    return show_rows(target, "filter", {}, control::filter_columns(), "", streams);
+  }
+  json::array rows;
+  const int status = call(
+      target, "filter", {},
+      [&](const json::value& page) {
+        if (!page.is_array()) return false;
+        for (const json::value& row : page.get_array()) rows.push_back(row);
+        return true;
+      },
+      streams);
+  if (status == kExitOk) write_sections(rows, streams);
+  return status;
+}
+
+int ioctl(const Target& target, const std::string& name, const std::string& code,
+          const std::string& data, Streams streams) {
+  const auto number = parse_code(code);
+  if (!number) {
+    failed(fmt::format("'{}' is no control code, as 2147491840 or 0x80002000", code), streams);
+    return kExitUsage;
+  }
+  if (!from_hex(data)) {
+    failed(fmt::format("'{}' is not hex", data), streams);
+    return kExitUsage;
+  }
+  bool good = false;
+  const int status = call(
+      target, "ioctl", {{"name", name}, {"code", *number}, {"data", data}},
+      [&](const json::value& answer) {
+        const json::value* result =
+            answer.is_object() ? answer.get_object().if_contains("status") : nullptr;
+        if (result == nullptr || !result->is_int64()) return false;
+        good = result->get_int64() < int64_t{0x8000'0000};
+        const std::string text = target.format == Format::Table ? control::ioctl_table(answer)
+                                                                : control::pretty_json(answer);
+        std::fputs(text.c_str(), streams.out);
+        return true;
+      },
+      streams);
+  return status == kExitOk && !good ? kExitFailed : status;
 }
 
 int show_drops(const Target& target, bool all, Streams streams) {

@@ -30,6 +30,11 @@ int show_scopes(const Target& target, Streams streams);
 // `all`: the reasons with a count of 0 too, which a table leaves out.
 int show_drops(const Target& target, bool all, Streams streams);
 int show_callouts(const Target& target, Streams streams);
+int show_callout_faults(const Target& target, Streams streams);
+int show_filter(const Target& target, Streams streams);
+// `code` in decimal or 0x…; `data` in hex, may be empty. A status that is an error is kExitFailed.
+int ioctl(const Target& target, const std::string& name, const std::string& code,
+          const std::string& data, Streams streams);
 int show_metrics(const Target& target, Streams streams);
 // Until the server stops or the process is ended.
 int follow_trace(const Target& target, const std::string& client, Streams streams);

@@ -56,6 +56,9 @@ const std::vector<std::vector<std::string>>& commands() {
                                                                   {"metrics"},
                                                                   {"trace"},
                                                                   {"callout", "check"},
+                                                                  {"filter"},
+                                                                  {"filter", "reload"},
+                                                                  {"ioctl"},
                                                                   {"lease"},
                                                                   {"lease", "release"},
                                                                   {"lease", "delete"},
@@ -213,7 +216,7 @@ TEST_F(CliControl, every_view_in_every_format) {
   service.add_leases(600);
   service.counters_.drops[0].add(3);
   server->start();
-  for (const char* view : {"status", "leases", "scopes", "drops", "metrics"}) {
+  for (const char* view : {"status", "leases", "scopes", "drops", "metrics", "filter"}) {
     for (const char* format : {"table", "json", "csv"}) {
       const Outcome outcome = ask({view, "--format", format});
       EXPECT_EQ(outcome.status, kExitOk) << view << outcome.err;
@@ -275,6 +278,82 @@ TEST_F(CliControl, callouts) {
   service.callouts_[0].callout = "audit.so";
   EXPECT_NE(ask({"callouts"}).out.find("\naudit.so "), std::string::npos);
   server.reset();
+}
+
+TEST_F(CliControl, filter) {
+  control::FilterView& view = service.filter_;
+  const int device = 0;
+  view.drivers.push_back({"delay", "/d.so", "running", "", true, 2, {"\\Device\\Delay"}, &device});
+  view.drivers.push_back({"bad", "/b.so", "gone", "no such file", false, 0, {}, nullptr});
+  view.running = "delay";
+  view.filter.sublayers.push_back({"k1", "rules of the configuration", 65535, 1});
+  filter::Report::CalloutLine callout;
+  callout.name = "inspect";
+  callout.layer = "INBOUND_MAC_FRAME_ETHERNET";
+  callout.device = &device;
+  callout.calls = 70;
+  view.filter.callouts.push_back(callout);
+  filter::Report::FilterLine rule;
+  rule.name = "rule 1";
+  rule.action = "limit";
+  rule.hits = 9;
+  rule.blocked = 4;
+  view.filter.filters.push_back(rule);
+  view.filter.layers.push_back({"INBOUND_MAC_FRAME_ETHERNET", 70, 4, 1});
+  view.injections.handles.emplace_back();
+  view.injections.handles[0].driver = "delay";
+  view.injections.handles[0].handle = 0x2a;
+  view.injections.handles[0].injected = {1, 2, 0, 0, 0, 0};
+  view.injections.handles[0].ended = {3, 0, 0, 0};
+  server->start();
+  const std::string table = ask({"filter"}).out;
+  for (const char* line :
+       {"\ndelay         running           2  \\Device\\Delay  /d.so  -\n",
+        "\nbad           gone              0  -              /b.so  no such file\n",
+        "\nrules of the configuration   65535        1  k1\n",
+        "\ninspect                   delay         INBOUND_MAC_FRAME_ETHERNET       0  false  ",
+        "\n2a                delay                3          3         0         0          0  ",
+        "\nINBOUND_MAC_FRAME_ETHERNET           70         4         1\n"}) {
+    EXPECT_NE(("\n" + table).find(line), std::string::npos) << line << "in\n" << table;
+  }
+  const json::value rows = json::parse(ask({"filter", "--format", "json"}).out);
+  ASSERT_EQ(rows.get_array().size(), 7u);
+  EXPECT_EQ(rows.get_array()[0].at("inside").get_bool(), true);
+  EXPECT_EQ(rows.get_array()[3].at("driver").get_string(), "delay");
+  EXPECT_EQ(rows.get_array()[6].at("succeeded").get_int64(), 3);
+  const std::string csv = ask({"filter", "--format", "csv"}).out;
+  EXPECT_EQ(csv.substr(0, 18), "kind,name,driver,s");
+  EXPECT_NE(csv.find("\nfilter,rule 1,"), std::string::npos);
+  EXPECT_EQ(ask({"filter", "reload"}).out, "driver delay unloaded\ndriver delay loaded\n");
+  server.reset();
+}
+
+TEST_F(CliControl, ioctl) {
+  service.ioctl_answer = control::IoctlAnswer{0, "STATUS_SUCCESS (0x00000000)", {}};
+  for (int i = 0; i < 17; ++i) {
+    (*service.ioctl_answer)->data.push_back(static_cast<uint8_t>('a' + i));
+  }
+  server->start();
+  const Outcome good = ask({"ioctl", "\\\\.\\Delay", "0x80002000", "0aff"});
+  EXPECT_EQ(good.status, kExitOk) << good.err;
+  EXPECT_EQ(good.out,
+            "STATUS_SUCCESS (0x00000000), 17 bytes\n"
+            "0000  61 62 63 64 65 66 67 68 69 6a 6b 6c 6d 6e 6f 70  abcdefghijklmnop\n"
+            "0010  71                                               q\n");
+  service.ioctl_answer = control::IoctlAnswer{0xC000000D, "STATUS_INVALID_PARAMETER", {}};
+  const Outcome refused = ask({"ioctl", "delay", "17", "--format", "json"});
+  EXPECT_EQ(refused.status, kExitFailed);
+  EXPECT_EQ(json::parse(refused.out).at("status").to_number<uint32_t>(), 0xC000000D);
+  EXPECT_EQ(ask({"ioctl", "nobody", "1"}).err, "hookline: no driver has the name nobody\n");
+  EXPECT_EQ(ask({"ioctl", "delay", "-1x"}).status, kExitUsage);
+  EXPECT_EQ(ask({"ioctl", "delay", "0x100000000"}).status, kExitUsage);
+  EXPECT_EQ(ask({"ioctl", "delay", "1", "0g"}).status, kExitUsage);
+  service.ioctl_answer = fail(ErrorKind::Busy, "not within 10 s");
+  EXPECT_EQ(ask({"ioctl", "delay", "1"}).err, "hookline: not within 10 s\n");
+  server.reset();
+  EXPECT_TRUE(service.open_ioctls.empty());
+  EXPECT_EQ(service.asked, (std::vector<std::string>{"ioctl \\\\.\\Delay 80002000 0aff",
+                                                     "ioctl delay 11 ", "ioctl delay 1 "}));
 }
 
 TEST_F(CliControl, a_trace_ends_with_the_server) {

@@ -1,5 +1,7 @@
 #include "server/core.h"
 
+#include "filter/rules.h"
+
 namespace hookline::server {
 
 namespace {
@@ -8,6 +10,38 @@ std::vector<std::pair<uint32_t, std::string>> scope_names(const Config& config) 
   std::vector<std::pair<uint32_t, std::string>> names;
   for (const Scope& scope : config.scopes) names.emplace_back(scope.key, scope.id);
   return names;
+}
+
+// The interfaces that rules ask for, as their numbers now; 0: there is none of that name.
+std::vector<uint32_t> interfaces_of(const std::vector<FilterRule>& rules,
+                                    const io::LinkTable& links) {
+  std::vector<uint32_t> numbers;
+  for (const FilterRule& rule : rules) {
+    for (const RuleCondition& condition : rule.when) {
+      for (const std::string& name : condition.interfaces) {
+        const auto found = std::ranges::find(links.links, name, &io::Link::name);
+        numbers.push_back(found == links.links.end() ? 0 : found->ifindex);
+      }
+    }
+  }
+  return numbers;
+}
+
+inject::Lists::Released tell(inject::Injections& injections) {
+  return {[](void* context, const NET_BUFFER_LIST*) {
+            static_cast<inject::Injections*>(context)->released();
+          },
+          &injections};
+}
+
+inject::InjectionOptions injection_options(const World& world, const Config& config,
+                                           inject::Lists& lists, const PacketPool& pool) {
+  inject::InjectionOptions options;
+  options.inline_completion = config.filter.inline_completion;
+  options.wakeups = world.wakeups;
+  options.lists = &lists;
+  options.packet_slots = pool.size();
+  return options;
 }
 
 }  // namespace
@@ -19,13 +53,20 @@ Core::Core(World world, std::shared_ptr<const Config> config)
       parked_(world.address_probe),
       callout_trace_(traces_),
       callouts_(ends_, counters_, &callout_trace_),
-      ends_(pool_, in_flight_, callouts_, traces_, counters_),
+      ends_(pool_, in_flight_, callouts_, traces_, filters_, counters_),
       receiver_(world.port, pool_, ends_, counters_),
-      filter_(ends_, counters_),
+      filters_(world.log, world.call_watch),
+      filter_(filters_, pool_, ends_, counters_),
       decoder_(ends_),
       encoder_(ends_),
-      injector_(world.port, world.links, counters_),
-      engine_(std::make_unique<lease::Engine>(ends_, world.hash_seed)) {}
+      lists_(tell(injections_)),
+      injector_(world.port, links_, counters_, filters_),
+      injections_(injector_, links_, filters_, counters_, world.log,
+                  injection_options(world_, *config_, lists_, pool_)),
+      engine_(std::make_unique<lease::Engine>(ends_, world.hash_seed)) {
+  receiver_.take_also(&injections_);
+  filter_.report_injected(&injections_);
+}
 
 Result<std::unique_ptr<Core>> Core::start(World world, std::shared_ptr<const Config> config,
                                           store::Journal::Options journal_options,
@@ -48,17 +89,33 @@ Result<void> Core::open(store::Journal::Options journal_options) {
   const io::ClockReading reading = world_.clock.read();
   lease_clock_.read(reading.boot_ns, reading.wall_ns);  // from here on a step is seen as one
   open_gate();
+  apply_rules();
   parked_.configure(config_->leases);
-  pipeline_ = std::make_unique<Pipeline>(
-      Stages{receiver_, filter_, callouts_, decoder_, *engine_, *journal_, encoder_, injector_},
-      world_.clock, world_.links, gate_, in_flight_, parked_, ends_, traces_, counters_,
-      world_.log);
+  pipeline_ = std::make_unique<Pipeline>(Stages{receiver_, filter_, callouts_, decoder_, *engine_,
+                                                *journal_, encoder_, injector_, &injections_},
+                                         world_.clock, links_, gate_, in_flight_, parked_, ends_,
+                                         traces_, counters_, world_.log);
   return {};
 }
 
 void Core::open_gate() {
   gate_.authorized = config_->server.authorized;
   gate_.max_packet_age_ns = config_->server.max_packet_age_ns;
+}
+
+// Limits begin anew.
+void Core::apply_rules() {
+  const std::vector<FilterRule>& rules = config_->filter.rules;
+  rule_interfaces_ = interfaces_of(rules, links_.table());
+  filters_.set_rules(filter::make_rules(rules, links_.table(), world_.hash_seed));
+}
+
+bool Core::RuleLinks::changed() {
+  if (!core_.world_.links.changed()) return false;
+  if (interfaces_of(core_.config_->filter.rules, table()) != core_.rule_interfaces_) {
+    core_.apply_rules();
+  }
+  return true;
 }
 
 Now Core::read_clock() {
@@ -99,6 +156,7 @@ int64_t Core::idle_ns() {
 
 void Core::stop() {
   pipeline_->drain(read_clock());
+  pipeline_->drain_held(read_clock());
   callouts_.stop();
 }
 
@@ -117,7 +175,9 @@ std::optional<Result<void>> Core::replace_callouts(const LoadHosts& load) {
 
 Result<void> Core::reconfigure(std::shared_ptr<const Config> config) {
   if (auto done = engine_->configure(config, world_.links.table()); !done) return done;
+  const bool other_rules = config->filter.rules != config_->filter.rules;
   config_ = std::move(config);
+  if (other_rules) apply_rules();
   parked_.configure(config_->leases);
   journal_->name_scopes(scope_names(*config_));
   open_gate();

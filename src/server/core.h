@@ -9,14 +9,18 @@
 
 #include "base/log.h"
 #include "callout/callouts.h"
+#include "filter/engine.h"
 #include "filter/filter_engine.h"
+#include "inject/injections.h"
 #include "inject/injector.h"
+#include "inject/lists.h"
 #include "io/address_probe.h"
 #include "io/background.h"
 #include "io/clock.h"
 #include "io/files.h"
 #include "io/links.h"
 #include "io/packet_port.h"
+#include "io/wakeups.h"
 #include "lease/engine.h"
 #include "lease/lease_clock.h"
 #include "line/config.h"
@@ -44,6 +48,8 @@ struct World {
   Logger& log;
   uint64_t hash_seed = 0;                     // secret: clients choose what is hashed
   io::AddressProbe* address_probe = nullptr;  // null: no address is ever found in use
+  filter::CallWatch* call_watch = nullptr;    // of calls into packet callouts; null: nobody
+  io::Wakeups* wakeups = nullptr;             // for what drivers inject; null: turns come anyway
 };
 
 class Core {
@@ -59,7 +65,8 @@ class Core {
   bool turn();
   // Nanoseconds that the packet thread may sleep if no frame comes.
   int64_t idle_ns();
-  // Ends every packet, then tells the callouts STOP and unloads them. No turn after it.
+  // Ends every packet, then tells the callouts STOP and unloads them. No turn after it. REQUIRES:
+  // packet callout drivers are unloaded, or the process ends before anything is destroyed.
   void stop();
   // Other callouts without losing a packet. While packets are inside nothing more is received, and
   // nullopt says: call again after some turns. Then STOP, the old ones are unloaded, `load` makes
@@ -79,9 +86,13 @@ class Core {
   const lease::LeaseClock& lease_clock() const { return lease_clock_; }
   std::string why_not_granting() const { return pipeline_->why_not_granting(); }
   std::vector<callout::HostStats> callout_stats() const { return callouts_.stats(); }
-  size_t packets_in_flight() const { return pool_.size() - pool_.available(); }
+  std::vector<callout::FaultReport> callout_faults() const { return callouts_.faults(); }
+  size_t packets_in_flight() const { return pool_.in_use(); }
 
   // Any thread.
+  filter::Engine& filters() { return filters_; }
+  inject::Lists& lists() { return lists_; }
+  inject::Injections& injections() { return injections_; }
   Gate& gate() { return gate_; }
   TraceHub& traces() { return traces_; }
   const Counters& counters() const { return counters_; }
@@ -91,10 +102,26 @@ class Core {
   Core(World world, std::shared_ptr<const Config> config);
   Result<void> open(store::Journal::Options journal_options);
   void open_gate();
+  void apply_rules();
   Now follow_step(Now now);
 
+  // The world's links; when they change the rules that name interfaces are made again, before the
+  // next frame is looked at.
+  class RuleLinks final : public io::LinkMonitor {
+   public:
+    explicit RuleLinks(Core& core) : core_(core) {}
+    const io::LinkTable& table() const override { return core_.world_.links.table(); }
+    bool changed() override;
+    std::optional<io::NextHop> resolve(Ipv4 to) override { return core_.world_.links.resolve(to); }
+
+   private:
+    Core& core_;
+  };
+
   World world_;
+  RuleLinks links_{*this};
   std::shared_ptr<const Config> config_;
+  std::vector<uint32_t> rule_interfaces_;  // that the rules in force were made with
   Counters counters_;
   Gate gate_;
   TraceHub traces_;
@@ -105,10 +132,13 @@ class Core {
   callout::Callouts callouts_;
   PacketEnds ends_;
   receive::Receiver receiver_;
+  filter::Engine filters_;
   filter::FilterEngine filter_;
   wire::Decoder decoder_;
   wire::Encoder encoder_;
+  inject::Lists lists_;
   inject::Injector injector_;
+  inject::Injections injections_;
   lease::LeaseClock lease_clock_;
   bool step_unrecorded_ = false;  // of the wall clock, by the journal
   store::Recovered recovered_;

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "config/changes.h"
+#include "driver/status.h"
 
 namespace hookline::server {
 
@@ -17,12 +18,17 @@ constexpr size_t kSlotsPerJob = 8192;
 
 std::vector<uint8_t> copy(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
 
+std::string host_text(const callout::HostStats& host) {
+  if (host.state.empty()) return "in-process";
+  return host.state == "serving" ? "isolated" : "isolated, " + host.state;
+}
+
 control::CalloutRow row_of(const callout::HostStats& host, callout::Hook hook) {
   const callout::HookStats& stats = host.by_hook[static_cast<size_t>(hook)];
   control::CalloutRow row;
   row.callout = host.name;
   row.path = host.path;
-  row.host = "in-process";
+  row.host = host_text(host);
   row.hook = callout::hook_name(hook);
   row.calls = stats.calls;
   row.total_ns = stats.total_ns;
@@ -36,6 +42,7 @@ control::CalloutRow row_of(const callout::HostStats& host, callout::Hook hook) {
     const bool fault = static_cast<callout::Breach>(i) == callout::Breach::Exception;
     (fault ? row.faults : row.breaches) += stats.breaches[i];
   }
+  row.faults += stats.faults;
   return row;
 }
 
@@ -48,7 +55,7 @@ void add_rows(const callout::HostStats& host, std::vector<control::CalloutRow>& 
   control::CalloutRow row;
   row.callout = host.name;
   row.path = host.path;
-  row.host = "in-process";
+  row.host = host_text(host);
   row.hook = "none";
   out.push_back(std::move(row));
 }
@@ -62,13 +69,15 @@ std::vector<uint8_t> suboption(Bytes relay_info, uint8_t code) {
 }  // namespace
 
 OperatorService::OperatorService(Core& core, Mailbox& mailbox, io::Clock& clock, ServerFacts facts,
-                                 LoadConfig load, CalloutSource callouts, Logger& log)
+                                 LoadConfig load, CalloutSource callouts, driver::Drivers& drivers,
+                                 Logger& log)
     : core_(core),
       mailbox_(mailbox),
       clock_(clock),
       facts_(std::move(facts)),
       load_(std::move(load)),
       callouts_(std::move(callouts)),
+      drivers_(drivers),
       log_(log),
       started_(clock.read()),
       config_loaded_s_(started_.wall_ns / kNsPerSecond) {}
@@ -89,6 +98,10 @@ Result<control::Status> OperatorService::status() {
   status.config_loaded_s = config_loaded_s_;
   status.journal.directory = facts_.state_dir;
   status.callouts_missing = callouts_.missing;
+  for (const driver::DriverReport& driver : drivers_.report()) {
+    if (driver.state == driver::State::Running) status.drivers.push_back(driver.name);
+  }
+  status.drivers_missing = drivers_.missing();
   auto done = on_packet_thread([&] { fill_status(status); });
   if (!done) return tl::unexpected(done.error());
   return status;
@@ -275,6 +288,12 @@ Result<std::string> OperatorService::reload() {
   for (const std::string& key : config::needs_restart(*before, **loaded)) {
     text += (text.empty() ? "" : "\n") + key + " changes only with a restart";
   }
+  if (before->filter.drivers != (*loaded)->filter.drivers ||
+      before->filter.dir != (*loaded)->filter.dir) {
+    for (const std::string& line : drivers_.apply((*loaded)->filter)) {
+      text += (text.empty() ? "" : "\n") + line;
+    }
+  }
   if (text.empty()) text = "nothing changed";
   log_.info("configuration reloaded", {{"changes", text}});
   return text;
@@ -286,6 +305,18 @@ Result<std::vector<control::CalloutRow>> OperatorService::callouts() {
   if (!done) return tl::unexpected(done.error());
   std::vector<control::CalloutRow> rows;
   for (const callout::HostStats& host : hosts) add_rows(host, rows);
+  return rows;
+}
+
+Result<std::vector<control::CalloutFaultRow>> OperatorService::callout_faults() {
+  std::vector<callout::FaultReport> faults;
+  auto done = on_packet_thread([&] { faults = core_.callout_faults(); });
+  if (!done) return tl::unexpected(done.error());
+  std::vector<control::CalloutFaultRow> rows;
+  for (callout::FaultReport& fault : faults) {
+    rows.push_back({fault.wall_ns / kNsPerSecond, std::move(fault.callout), std::move(fault.hook),
+                    std::move(fault.what), std::move(fault.request)});
+  }
   return rows;
 }
 
@@ -312,6 +343,52 @@ Result<std::string> OperatorService::reload_callouts() {
   log_.info("callouts reloaded", {{"outcome", text}});
   return text;
 }
+
+Result<control::FilterView> OperatorService::filter() {
+  control::FilterView view;
+  view.filter = core_.filters().report();
+  view.injections = core_.injections().report();
+  view.running = drivers_.running();
+  std::vector<driver::DriverReport> drivers = drivers_.report();
+  view.drivers.reserve(drivers.size());
+  for (driver::DriverReport& driver : drivers) {
+    control::DriverRow row;
+    row.name = std::move(driver.name);
+    row.path = std::move(driver.path);
+    row.state = driver::state_name(driver.state);
+    row.why = std::move(driver.why);
+    row.required = driver.required;
+    row.breaches = driver.breaches;
+    row.devices = std::move(driver.devices);
+    row.device = driver.device;
+    view.drivers.push_back(std::move(row));
+  }
+  return view;
+}
+
+Result<std::string> OperatorService::reload_drivers() {
+  const std::lock_guard one_reload(reloading_);
+  std::string text;
+  for (const std::string& line : drivers_.reload()) text += (text.empty() ? "" : "\n") + line;
+  if (text.empty()) text = "no driver is configured";
+  log_.info("drivers reloaded", {{"outcome", text}});
+  return text;
+}
+
+Result<uint64_t> OperatorService::ioctl_open(std::string_view name, uint32_t code,
+                                             std::vector<uint8_t> input) {
+  return drivers_.control_open(name, code, std::move(input));
+}
+
+std::optional<Result<control::IoctlAnswer>> OperatorService::ioctl_next(uint64_t request) {
+  auto answer = drivers_.control_next(request);
+  if (!answer) return std::nullopt;
+  if (!*answer) return tl::unexpected((*answer).error());
+  return control::IoctlAnswer{(*answer)->status, driver::status_text((*answer)->status),
+                              std::move((*answer)->data)};
+}
+
+void OperatorService::ioctl_close(uint64_t request) { drivers_.control_close(request); }
 
 Result<void> OperatorService::resume_journal() {
   std::string failure;

@@ -9,6 +9,7 @@
 
 #include "callout/loader.h"
 #include "control/service.h"
+#include "driver/drivers.h"
 #include "server/core.h"
 #include "server/mailbox.h"
 
@@ -32,7 +33,7 @@ class OperatorService final : public control::Service {
   using LoadConfig = std::function<Result<std::shared_ptr<const Config>>()>;
 
   OperatorService(Core& core, Mailbox& mailbox, io::Clock& clock, ServerFacts facts,
-                  LoadConfig load, CalloutSource callouts, Logger& log);
+                  LoadConfig load, CalloutSource callouts, driver::Drivers& drivers, Logger& log);
 
   const Counters& counters() const override { return core_.counters(); }
   Result<control::Status> status() override;
@@ -46,7 +47,14 @@ class OperatorService final : public control::Service {
   Result<void> set_authorized(bool authorized) override;
   Result<std::string> reload() override;
   Result<std::vector<control::CalloutRow>> callouts() override;
+  Result<std::vector<control::CalloutFaultRow>> callout_faults() override;
   Result<std::string> reload_callouts() override;
+  Result<control::FilterView> filter() override;
+  Result<std::string> reload_drivers() override;
+  Result<uint64_t> ioctl_open(std::string_view name, uint32_t code,
+                              std::vector<uint8_t> input) override;
+  std::optional<Result<control::IoctlAnswer>> ioctl_next(uint64_t request) override;
+  void ioctl_close(uint64_t request) override;
   Result<void> resume_journal() override;
   Result<uint64_t> trace_open(std::string_view client) override;
   bool trace_next(uint64_t trace, std::string& line) override;
@@ -66,6 +74,7 @@ class OperatorService final : public control::Service {
   ServerFacts facts_;
   LoadConfig load_;
   CalloutSource callouts_;
+  driver::Drivers& drivers_;
   Logger& log_;
   io::ClockReading started_;
   std::mutex reloading_;  // by a signal or by an operator: one at a time

@@ -6,10 +6,19 @@ void PacketEnds::drop(PacketHandle packet, Drop reason) {
   counters_.drops[static_cast<size_t>(reason)].add();
   // What could not be decoded was never asked whether somebody follows it.
   if (traces_.active() && (packet->traced || traces_.follows(*packet))) {
-    traces_.line(*packet, "dropped", drop_info(reason).text);
+    trace(*packet, reason);
   }
   callouts_.ended(*packet, reason);
   end(std::move(packet));
+}
+
+void PacketEnds::trace(const Packet& packet, Drop reason) {
+  std::string text(drop_info(reason).text);
+  if (reason == Drop::BlockedByFilter || reason == Drop::AbsorbedByFilter) {
+    const std::string filter = filters_.blocker();
+    if (!filter.empty()) text += ": " + filter;
+  }
+  traces_.line(packet, "dropped", text);
 }
 
 void PacketEnds::drop_frame(Drop reason, uint64_t count) {

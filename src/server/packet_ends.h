@@ -2,6 +2,7 @@
 #pragma once
 
 #include "callout/callouts.h"
+#include "filter/engine.h"
 #include "line/counters.h"
 #include "line/stages.h"
 #include "server/in_flight.h"
@@ -13,11 +14,12 @@ class PacketEnds final : public Endings {
  public:
   // Keeps the references, and uses none of them yet.
   PacketEnds(PacketPool& pool, InFlight& in_flight, callout::Callouts& callouts, TraceHub& traces,
-             Counters& counters)
+             const filter::Engine& filters, Counters& counters)
       : pool_(pool),
         in_flight_(in_flight),
         callouts_(callouts),
         traces_(traces),
+        filters_(filters),
         counters_(counters) {}
 
   void drop(PacketHandle packet, Drop reason) override;
@@ -25,12 +27,14 @@ class PacketEnds final : public Endings {
   void complete(PacketHandle packet) override;
 
  private:
+  void trace(const Packet& packet, Drop reason);
   void end(PacketHandle packet);
 
   PacketPool& pool_;
   InFlight& in_flight_;
   callout::Callouts& callouts_;
   TraceHub& traces_;
+  const filter::Engine& filters_;
   Counters& counters_;
 };
 

@@ -7,6 +7,15 @@
 #include <cstring>
 
 namespace hookline::server {
+namespace {
+
+constexpr int64_t kInjectRetryNs = 1'000'000;
+
+std::string why_not_sent(int error) {
+  return error == EPERM ? "blocked by a filter" : std::strerror(error);
+}
+
+}  // namespace
 
 Pipeline::Pipeline(Stages stages, io::Clock& clock, io::LinkMonitor& links, Gate& gate,
                    InFlight& in_flight, Parked& parked, Endings& endings, TraceHub& traces,
@@ -28,6 +37,7 @@ bool Pipeline::turn(Now now) {
   follow_journal(now);
   follow_gate();
   tell_conflicts(address_conflicts(now));
+  pump(now);
 
   Batch<Request> requests = without_too_old(take_waiting(), now);
   admit_new(requests, 0, now);
@@ -48,6 +58,7 @@ bool Pipeline::turn(Now now) {
     Batch<Committed> committed = end_without_reply(finish_commit());
     send(stages_.encoder.encode(std::move(committed)), now);
   }
+  busy |= pump(now);
   busy |= finish(stages_.injector.completions(now), now);
 
   stages_.callouts.turn_ended();
@@ -55,7 +66,18 @@ bool Pipeline::turn(Now now) {
   return busy || !deferred_.empty() || parked_.has_ready() || stages_.journal.snapshot_open();
 }
 
+// What packet callouts have injected. True: there is more, here or for the receiver.
+bool Pipeline::pump(Now now) {
+  if (stages_.injections == nullptr) return false;
+  stages_.injections->pump(now);
+  return stages_.injections->due() || (!holding_ && stages_.injections->waiting() != 0);
+}
+
 int64_t Pipeline::idle_until(Now now) const {
+  // A full queue, or a callout that holds a packet, does not say when it is over.
+  const bool waits = stages_.injector.waiting() != 0 || stages_.injector.held() != 0 ||
+                     (stages_.injections != nullptr && stages_.injections->waits());
+  if (waits) return std::min(now.boot_ns + kInjectRetryNs, parked_.next_due_ns());
   const LeaseSeconds expiry = stages_.engine.next_expiry();
   // Once a second whatever happens: the clock is read, a full disk is tried again.
   const bool due = expiry != 0 && expiry <= now.lease_s;
@@ -226,10 +248,10 @@ bool Pipeline::finish(Batch<Completion> completions, Now now) {
 }
 
 void Pipeline::note_not_sent(const Packet& packet, int error, Now now) {
-  trace(packet, "failed", std::strerror(error));
+  trace(packet, "failed", why_not_sent(error));
   if (!send_log_.allows(now.boot_ns)) return;
   log_.warning("reply not sent", {{"to", packet.destination.address.text()},
-                                  {"why", std::strerror(error)},
+                                  {"why", why_not_sent(error)},
                                   {"not_logged", send_log_.take_suppressed()}});
 }
 
@@ -307,7 +329,17 @@ void Pipeline::drain(Now now) {
   for (Request& request : deferred_) endings_.drop(std::move(request), Drop::ShuttingDown);
   deferred_.clear();
   parked_.drop_all(endings_, Drop::ShuttingDown);
+  if (stages_.injections != nullptr) stages_.injections->abandon(now);
   stages_.injector.abandon(ECANCELED);
+  finish_all(now);
+}
+
+void Pipeline::drain_held(Now now) {
+  stages_.injector.abandon_held(ECANCELED);
+  finish_all(now);
+}
+
+void Pipeline::finish_all(Now now) {
   while (finish(stages_.injector.completions(now), now)) {
   }
   stages_.callouts.turn_ended();

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "callout/callouts.h"
 #include "filter/filter_engine.h"
+#include "inject/injections.h"
 #include "inject/injector.h"
 #include "io/clock.h"
 #include "io/links.h"
@@ -44,6 +45,7 @@ struct Stages {
   store::Journal& journal;
   wire::Encoder& encoder;
   inject::Injector& injector;
+  inject::Injections* injections = nullptr;  // of packet callouts; null: there are none
 };
 
 // An address that `packet` would have got, and that somebody uses already.
@@ -78,7 +80,11 @@ class Pipeline {
   void hold_receiving(bool hold) { holding_ = hold; }
 
   // Ends every packet that is still inside: replies under way complete, the rest is dropped.
+  // Injections of packet callouts are cancelled, and none is accepted any more. Replies that a
+  // callout holds stay until it is unloaded: drain_held().
   void drain(Now now);
+  // REQUIRES: drain(), and no packet callout runs any more.
+  void drain_held(Now now);
 
  private:
   // Conflicts that were found since the last turn. Their addresses are in quarantine; their packets
@@ -105,6 +111,8 @@ class Pipeline {
   Batch<Committed> end_without_reply(Batch<Committed> committed);
   bool send(Batch<Reply> replies, Now now);
   bool finish(Batch<Completion> completions, Now now);
+  void finish_all(Now now);
+  bool pump(Now now);
   void note_not_sent(const Packet& packet, int error, Now now);
   void feed_snapshot();
   void follow_links();

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <atomic>
+#include <chrono>
+#include <cstdlib>
 #include <optional>
 #include <random>
 #include <sstream>
@@ -12,10 +14,12 @@
 #include "callout/loader.h"
 #include "config/load.h"
 #include "control/server.h"
+#include "driver/drivers.h"
 #include "io/linux/address_probe.h"
 #include "io/linux/background.h"
 #include "io/linux/clock.h"
 #include "io/linux/directory.h"
+#include "io/linux/helpers.h"
 #include "io/linux/library.h"
 #include "io/linux/link_monitor.h"
 #include "io/linux/memory.h"
@@ -56,13 +60,18 @@ class LinuxServer {
   Result<void> open();
   // Until a signal stops it. The exit status.
   int run();
+  // Something of a driver still runs: nothing that it may use can be destroyed.
+  bool must_end_at_once() const { return drivers_.any_left() || hangs_; }
 
  private:
+  void open_helpers();
   Result<void> open_network();
   Result<void> open_state();
   Result<void> drop_privileges();
   Result<void> start_core();
+  Result<void> load_drivers();
   void packet_loop();
+  bool end_packet_thread(std::thread& thread);
   void follow_config();
   void follow_links();
   void wait_for_signals();
@@ -83,7 +92,9 @@ class LinuxServer {
   std::unique_ptr<io::LinuxOffload> offload_;
   io::LinuxLibraries libraries_;
   io::LinuxMemory memory_;
-  callout::Loader loader_{libraries_, clock_, memory_, log_};
+  std::unique_ptr<io::LinuxHelpers> helpers_;  // null: callouts run in this process
+  std::optional<callout::Loader> loader_;
+  driver::Drivers drivers_{libraries_, log_};
   std::unique_ptr<Core> core_;
   std::unique_ptr<Mailbox> mailbox_;
   std::unique_ptr<OperatorService> service_;
@@ -91,6 +102,8 @@ class LinuxServer {
   const Config* followed_ = nullptr;       // packet thread: whose interfaces are served
   const io::LinkTable* served_ = nullptr;  // what the port is attached to
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> stopped_{false};  // the packet thread has taken its last turn
+  bool hangs_ = false;                // it has not
 };
 
 Result<void> LinuxServer::open() {
@@ -100,11 +113,25 @@ Result<void> LinuxServer::open() {
   auto config = load_config(options_, log_);
   if (!config) return tl::unexpected(config.error());
   config_ = *config;
+  open_helpers();
   if (auto done = open_network(); !done) return done;
   if (auto done = open_state(); !done) return done;
   offload_ = std::make_unique<io::LinuxOffload>();
   if (auto done = drop_privileges(); !done) return done;
   return start_core();
+}
+
+// While this process has one thread and its privileges.
+void LinuxServer::open_helpers() {
+  auto helpers = io::LinuxHelpers::open(
+      {io::LinuxHelpers::program_beside("hookline-host"), config_->server.user});
+  if (helpers) {
+    helpers_ = std::move(*helpers);
+  } else {
+    log_.error("callouts can't be isolated: they run in the server's own process",
+               {{"why", helpers.error().text}});
+  }
+  loader_.emplace(libraries_, clock_, memory_, log_, kPacketsMax, helpers_.get());
 }
 
 Result<void> LinuxServer::open_network() {
@@ -115,6 +142,9 @@ Result<void> LinuxServer::open_network() {
   if (!port) return tl::unexpected(port.error());
   port_ = std::move(*port);
   if (auto done = port_->watch(links_->fd()); !done) return done;
+  if (helpers_ != nullptr) {
+    if (auto done = port_->watch(helpers_->fd()); !done) return done;
+  }
   auto address_probe = io::LinuxAddressProbe::open();
   if (!address_probe) return tl::unexpected(address_probe.error());
   address_probe_ = std::move(*address_probe);
@@ -148,7 +178,7 @@ Result<void> LinuxServer::drop_privileges() {
   auto dropped = io::drop_privileges(user);
   if (!dropped) return tl::unexpected(dropped.error());
   if (!dropped->empty()) log_.warning(*dropped);
-  return io::confine();
+  return io::confine(io::Forbidden::Fails, true);
 }
 
 Result<void> LinuxServer::start_core() {
@@ -159,10 +189,10 @@ Result<void> LinuxServer::start_core() {
   const uint64_t seed = uint64_t{random()} << 32 | random();
   const io::ClockReading before = clock_.read();
   // Code of strangers gets no more than the server keeps: the privileges are gone by now.
-  callout::Loader::Loaded callouts = loader_.load(config_->callouts);
-  auto core = Core::start(
-      {clock_, *state_dir_, *background_, *port_, *links_, log_, seed, address_probe_.get()},
-      config_, journal_options, std::move(callouts.hosts));
+  callout::Loader::Loaded callouts = loader_->load(config_->callouts);
+  auto core = Core::start({clock_, *state_dir_, *background_, *port_, *links_, log_, seed,
+                           address_probe_.get(), &drivers_, port_.get()},
+                          config_, journal_options, std::move(callouts.hosts));
   if (!core) return tl::unexpected(core.error());
   core_ = std::move(*core);
   followed_ = &core_->config();
@@ -172,14 +202,22 @@ Result<void> LinuxServer::start_core() {
                                      {"records", found.records},
                                      {"torn_bytes", found.torn_bytes},
                                      {"ms", (clock_.read().boot_ns - before.boot_ns) / 1'000'000}});
+  if (auto done = load_drivers(); !done) return done;
   mailbox_ = std::make_unique<Mailbox>(*port_);
   service_ = std::make_unique<OperatorService>(
       *core_, *mailbox_, clock_, facts(), [this] { return load_config(options_, log_); },
-      CalloutSource{[this](const CalloutConfig& config) { return loader_.load(config); },
+      CalloutSource{[this](const CalloutConfig& config) { return loader_->load(config); },
                     std::move(callouts.failures)},
-      log_);
+      drivers_, log_);
   control_ = control::ControlServer::serve(std::move(*listener_), *service_, log_);
   return {};
+}
+
+Result<void> LinuxServer::load_drivers() {
+  drivers_.connect({core_->filters(), core_->lists(), core_->injections()});
+  auto loaded = drivers_.start(config_->filter);
+  if (!loaded) drivers_.unload_all();
+  return loaded;
 }
 
 ServerFacts LinuxServer::facts() const {
@@ -214,10 +252,31 @@ void LinuxServer::packet_loop() {
     const bool busy = core_->turn();
     follow_config();
     follow_links();
-    if (!busy) port_->wait(core_->idle_ns());
+    if (busy) continue;
+    port_->wait(core_->idle_ns());
+    if (helpers_ != nullptr) helpers_->look();
   }
   core_->stop();
   mailbox_->close();
+  stopped_ = true;
+}
+
+// False: it is inside of a driver that does not return.
+bool LinuxServer::end_packet_thread(std::thread& thread) {
+  constexpr int kPatienceMs = 5'000;
+  stopping_ = true;
+  port_->wake();
+  for (int ms = 0; drivers_.any_left() && !stopped_ && ms < kPatienceMs; ++ms) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  if (drivers_.any_left() && !stopped_) {
+    log_.error("the packet thread hangs", {{"inside", drivers_.running()}});
+    hangs_ = true;
+    thread.detach();
+    return false;
+  }
+  thread.join();
+  return true;
 }
 
 void LinuxServer::wait_for_signals() {
@@ -250,18 +309,17 @@ int LinuxServer::run() {
   io::notify("STOPPING=1");
   log_.info("stopping");
   control_->stop();
-  stopping_ = true;
-  port_->wake();
-  packet_thread.join();
+  drivers_.unload_all();  // what they wait for is done by turns
+  if (!end_packet_thread(packet_thread)) return 1;
   log_.info("stopped");
   return 0;
 }
 
 }  // namespace
 
-int serve(const ServeOptions& options) {
-  Logger log(stderr, options.log_level, io::under_journald());
-  LinuxServer server(options, log);
+namespace {
+
+int serve_until_stopped(LinuxServer& server, Logger& log) {
   if (auto opened = server.open(); !opened) {
     // A configuration may have many errors: each on its own line, as `hookline check` prints them.
     std::istringstream lines(opened.error().text);
@@ -269,6 +327,20 @@ int serve(const ServeOptions& options) {
     return 1;
   }
   return server.run();
+}
+
+}  // namespace
+
+int serve(const ServeOptions& options) {
+  Logger log(stderr, options.log_level, io::under_journald());
+  LinuxServer server(options, log);
+  const int status = serve_until_stopped(server, log);
+  if (server.must_end_at_once()) {
+    log.warning("something of a driver still runs: ending without waiting for it");
+    std::fflush(nullptr);
+    std::_Exit(status);
+  }
+  return status;
 }
 
 }  // namespace hookline::server

@@ -81,7 +81,7 @@ VOID SampleTimer(_In_ WDFTIMER Timer) {
   NT_ASSERT(KeGetCurrentIrql() == DISPATCH_LEVEL);
 
   KeAcquireInStackQueuedSpinLock(&context->Lock, &handle);
-  context->Ticks++;
+  InterlockedIncrement((LONG*)&context->Ticks);
   if (!IsListEmpty(&context->Pending)) {
     PPENDING_ENTRY entry =
         CONTAINING_RECORD(RemoveHeadList(&context->Pending), PENDING_ENTRY, Link);

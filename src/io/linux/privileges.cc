@@ -1,6 +1,7 @@
 #include "io/linux/privileges.h"
 
 #include <cap-ng.h>
+#include <dlfcn.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
@@ -47,6 +48,24 @@ constexpr std::array kAllowedCalls = {
     "sysinfo", "getrandom", "getrlimit", "prlimit64", "getrusage", "prctl", "arch_prctl", "capget",
     "getcpu"};
 
+// A sanitizer's report names functions and lines with the help of llvm-symbolizer.
+constexpr std::array kAllowedForSymbolizer = {"fork", "vfork", "execve",          "wait4",
+                                              "kill", "pipe",  "set_tid_address", "waitid"};
+
+bool runs_under_sanitizer() {
+  return ::dlsym(RTLD_DEFAULT, "__asan_init") != nullptr ||
+         ::dlsym(RTLD_DEFAULT, "__tsan_init") != nullptr;
+}
+
+Result<void> allow(scmp_filter_ctx filter, const char* name) {
+  const int number = ::seccomp_syscall_resolve_name(name);
+  if (number == __NR_SCMP_ERROR) return {};  // this machine does not have it
+  if (const int error = ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0); error != 0) {
+    return system_failure(std::string("allowing ") + name, -error);
+  }
+  return {};
+}
+
 }  // namespace
 
 std::optional<Account> find_account(const std::string& user) {
@@ -88,18 +107,18 @@ Result<std::string> drop_privileges(const std::string& user) {
   return fail(ErrorKind::Io, "dropping capabilities failed");
 }
 
-Result<void> confine(Forbidden forbidden) {
+Result<void> confine(Forbidden forbidden, bool symbolizer) {
   const uint32_t otherwise =
       forbidden == Forbidden::Fails ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS;
   const std::unique_ptr<void, void (*)(void*)> filter(::seccomp_init(otherwise),
                                                       [](void* f) { ::seccomp_release(f); });
   if (!filter) return fail(ErrorKind::Io, "preparing the system call filter failed");
   for (const char* name : kAllowedCalls) {
-    const int number = ::seccomp_syscall_resolve_name(name);
-    if (number == __NR_SCMP_ERROR) continue;  // this machine does not have it
-    if (const int error = ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, number, 0); error != 0) {
-      return system_failure(std::string("allowing ") + name, -error);
-    }
+    if (auto done = allow(filter.get(), name); !done) return done;
+  }
+  for (const char* name : kAllowedForSymbolizer) {
+    if (!symbolizer || !runs_under_sanitizer()) break;
+    if (auto done = allow(filter.get(), name); !done) return done;
   }
   // LinuxMemory reads this process's memory, and no other's.
   const scmp_arg_cmp own_process{0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(::getpid()), 0};

@@ -41,6 +41,8 @@ enum class Forbidden { Fails, EndsProcess };
 // A seccomp filter for all threads, for good: it can only be narrowed. Allowed stays what the
 // server, its allocator and its threads do: files below open directories, sockets, epoll, time;
 // not exec, ptrace, mount, module loading or changing users. Programs can't be started any more.
-Result<void> confine(Forbidden forbidden = Forbidden::Fails);
+// `symbolizer`: under a sanitizer (built with one, or with its run-time library loaded first, for a
+// driver that was), what it needs to name functions and lines in its report is allowed, too.
+Result<void> confine(Forbidden forbidden = Forbidden::Fails, bool symbolizer = false);
 
 }  // namespace hookline::io

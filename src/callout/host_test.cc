@@ -1,11 +1,15 @@
-#include "callout/in_process_host.h"
-
+// What every host promises, in this process and in another one (host.h).
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 #include <stdexcept>
 
+#include "callout/in_process_host.h"
+#include "callout/isolated_host.h"
+#include "callout/ring_server.h"
 #include "callout/testing.h"
+#include "callout/testing_helpers.h"
 #include "io/linux/memory.h"
 
 namespace hookline::callout {
@@ -19,12 +23,14 @@ using testing::script_table;
 class StillClock final : public io::Clock {
  public:
   io::ClockReading read() override { return {ns, 0}; }
-  int64_t ns = 1;
+  std::atomic<int64_t> ns = 1;
 };
 
-class InProcess : public ::testing::Test {
+enum class Where { InProcess, Isolated };
+
+class AnyHost : public ::testing::TestWithParam<Where> {
  protected:
-  InProcess() {
+  AnyHost() {
     reset_scripts();
     log_file_ = std::tmpfile();
     log_.emplace(log_file_, LogLevel::Debug);
@@ -32,15 +38,41 @@ class InProcess : public ::testing::Test {
     bytes_.assign(kPacketBytesMax, 0);
     for (size_t i = 0; i < 300; ++i) bytes_[i] = static_cast<uint8_t>(i);
   }
-  ~InProcess() override {
+  ~AnyHost() override {
+    host_.reset();
     std::fclose(log_file_);
     reset_scripts();
   }
 
   void make(DHCP_CALLOUT_TABLE table) {
-    host_ =
-        std::make_unique<InProcessHost>(LoadedCallout{"mac.dll", "/mac.so", table, nullptr},
-                                        InProcessHost::Options{.slots = 4}, clock_, memory_, *log_);
+    host_.reset();
+    if (GetParam() == Where::InProcess) {
+      host_ = std::make_unique<InProcessHost>(LoadedCallout{"mac.dll", "/mac.so", table, nullptr},
+                                              InProcessHost::Options{.slots = 4}, clock_, memory_,
+                                              *log_);
+      return;
+    }
+    helpers_.emplace([this, table](io::HelperSide& side) {
+      RingServer ring(side, clock_);
+      HookRunner runner(table, 4, memory_, ring.watcher());
+      ring.loaded(runner.hooks(), "/mac.so");
+      ring.serve(runner);
+    });
+    IsolatedHost::Options options;
+    options.name = "mac.dll";
+    options.slots = 4;
+    auto host =
+        std::make_unique<IsolatedHost>(options, std::vector<uint8_t>{}, *helpers_, clock_, *log_);
+    EXPECT_FALSE(host->load(1'000'000'000).has_value());
+    host_ = std::move(host);
+  }
+  // What nobody waits for may run later: now it has run, and is counted.
+  void settle() {
+    host_->turn_ended();
+    if (GetParam() == Where::InProcess) return;
+    while (!helpers_->last->is_idle()) std::this_thread::yield();
+    clock_.ns += 10'000'000;
+    host_->turn_ended();
   }
   Call packet_call(Hook hook, uint32_t slot = 1) {
     Call call;
@@ -53,6 +85,7 @@ class InProcess : public ::testing::Test {
   }
   Call run(Call call) {
     host_->run({&call, 1});
+    settle();
     return call;
   }
   uint64_t breaches(Hook hook, Breach what) const {
@@ -71,10 +104,11 @@ class InProcess : public ::testing::Test {
   StillClock clock_;
   io::LinuxMemory memory_;
   std::vector<uint8_t> bytes_;
-  std::unique_ptr<InProcessHost> host_;
+  std::optional<testing::ThreadHelpers> helpers_;
+  std::unique_ptr<Host> host_;
 };
 
-TEST_F(InProcess, NewPktGetsTheTrueBytesInItsOwnBuffer) {
+TEST_P(AnyHost, NewPktGetsTheTrueBytesInItsOwnBuffer) {
   const uint8_t* seen = nullptr;
   script(0).new_packet = [&](LPBYTE* packet, DWORD* size, LPVOID* context, LPBOOL process_it) {
     seen = *packet;
@@ -91,7 +125,7 @@ TEST_F(InProcess, NewPktGetsTheTrueBytesInItsOwnBuffer) {
   EXPECT_EQ(event.address, 0x0A4D0001u);
 }
 
-TEST_F(InProcess, EditsInPlaceComeBackLongerAndShorter) {
+TEST_P(AnyHost, EditsInPlaceComeBackLongerAndShorter) {
   for (const DWORD size : {4096u, 301u, 300u, 1u}) {
     script(0).new_packet = [&](LPBYTE* packet, DWORD* at, LPVOID*, LPBOOL) {
       std::memset(*packet, 0x77, size);
@@ -107,8 +141,9 @@ TEST_F(InProcess, EditsInPlaceComeBackLongerAndShorter) {
   EXPECT_EQ(host_->stats().edited, 4u);
 }
 
-TEST_F(InProcess, ASwappedPointerIsCopiedAtOnce) {
-  static std::vector<uint8_t> own(500, 0x42);
+TEST_P(AnyHost, ASwappedPointerIsCopiedAtOnce) {
+  static std::vector<uint8_t> own;
+  own.assign(500, 0x42);
   script(0).new_packet = [&](LPBYTE* packet, DWORD* size, LPVOID*, LPBOOL) {
     *packet = own.data();
     *size = 500;
@@ -123,7 +158,7 @@ TEST_F(InProcess, ASwappedPointerIsCopiedAtOnce) {
   EXPECT_EQ(script(0).events.back().bytes, std::vector<uint8_t>(500, 0x42));
 }
 
-TEST_F(InProcess, APointerIntoItsOwnBufferIsASwapLikeAnother) {
+TEST_P(AnyHost, APointerIntoItsOwnBufferIsASwapLikeAnother) {
   script(0).new_packet = [&](LPBYTE* packet, DWORD* size, LPVOID*, LPBOOL) {
     *packet += 10;
     *size = 200;
@@ -134,7 +169,7 @@ TEST_F(InProcess, APointerIntoItsOwnBufferIsASwapLikeAnother) {
   EXPECT_TRUE(equal(Bytes(bytes_.data(), 200), Bytes(before).subspan(10, 200)));
 }
 
-TEST_F(InProcess, NonsenseSizesAndPointersAreIgnored) {
+TEST_P(AnyHost, NonsenseSizesAndPointersAreIgnored) {
   const std::vector<uint8_t> before = bytes_;
   for (const DWORD size : {0u, 4097u, 0xFFFFFFFFu}) {
     script(0).new_packet = [&](LPBYTE* packet, DWORD* at, LPVOID*, LPBOOL) {
@@ -161,7 +196,7 @@ TEST_F(InProcess, NonsenseSizesAndPointersAreIgnored) {
   EXPECT_NE(logged().find("hook=DhcpNewPktHook"), std::string::npos) << logged();
 }
 
-TEST_F(InProcess, ARefusalNeedsNoSize) {
+TEST_P(AnyHost, ARefusalNeedsNoSize) {
   script(0).new_packet = [&](LPBYTE*, DWORD* size, LPVOID* context, LPBOOL process_it) {
     *size = 0;
     *context = this;
@@ -175,7 +210,7 @@ TEST_F(InProcess, ARefusalNeedsNoSize) {
   EXPECT_EQ(host_->stats().refused, 1u);
 }
 
-TEST_F(InProcess, WhatAByValueHookScribblesIsItsOwnCopy) {
+TEST_P(AnyHost, WhatAByValueHookScribblesIsItsOwnCopy) {
   run(packet_call(Hook::NewPkt));
   const std::vector<uint8_t> before = bytes_;
   LPBYTE given = nullptr;
@@ -195,7 +230,7 @@ TEST_F(InProcess, WhatAByValueHookScribblesIsItsOwnCopy) {
   EXPECT_EQ(bytes_, before);
 }
 
-TEST_F(InProcess, WritesJustOutsideAreFound) {
+TEST_P(AnyHost, WritesJustOutsideAreFound) {
   script(0).new_packet = [](LPBYTE* packet, DWORD*, LPVOID*, LPBOOL) { (*packet)[4096] = 1; };
   run(packet_call(Hook::NewPkt));
   EXPECT_EQ(breaches(Hook::NewPkt, Breach::WroteOutside), 1u);
@@ -210,7 +245,7 @@ TEST_F(InProcess, WritesJustOutsideAreFound) {
   EXPECT_EQ(breaches(Hook::PktSend, Breach::WroteOutside), 1u);
 }
 
-TEST_F(InProcess, PktSendEditsSwapsAndSuppresses) {
+TEST_P(AnyHost, PktSendEditsSwapsAndSuppresses) {
   run(packet_call(Hook::NewPkt));
   script(0).send = [](LPBYTE* packet, DWORD* size) { (*packet)[(*size)++] = 0x99; };
   Call call = run(packet_call(Hook::PktSend));
@@ -230,7 +265,7 @@ TEST_F(InProcess, PktSendEditsSwapsAndSuppresses) {
   EXPECT_EQ(stats.edited, 1u);
 }
 
-TEST_F(InProcess, AnExceptionIsCaughtLoggedOnceAndCounted) {
+TEST_P(AnyHost, AnExceptionIsCaughtLoggedOnceAndCounted) {
   script(0).any = [](testing::Event&) { throw std::runtime_error("bad idea"); };
   script(0).new_packet = nullptr;
   const std::vector<uint8_t> before = bytes_;
@@ -252,7 +287,7 @@ TEST_F(InProcess, AnExceptionIsCaughtLoggedOnceAndCounted) {
 }
 
 // What a hook did before it threw counts as not done.
-TEST_F(InProcess, AThrowingNewPktChangesNothing) {
+TEST_P(AnyHost, AThrowingNewPktChangesNothing) {
   script(0).new_packet = [&](LPBYTE* packet, DWORD* size, LPVOID* context, LPBOOL process_it) {
     (*packet)[0] = 0xEE;
     *size = 100;
@@ -269,7 +304,7 @@ TEST_F(InProcess, AThrowingNewPktChangesNothing) {
   EXPECT_EQ(script(0).events.back().bytes[0], 0);
 }
 
-TEST_F(InProcess, ContextsBelongToSlots) {
+TEST_P(AnyHost, ContextsBelongToSlots) {
   int first = 0, second = 0;
   void* next = &first;
   script(0).new_packet = [&](LPBYTE*, DWORD*, LPVOID* context, LPBOOL) { *context = next; };
@@ -282,7 +317,7 @@ TEST_F(InProcess, ContextsBelongToSlots) {
   EXPECT_EQ(script(0).events.back().context, &second);
 }
 
-TEST_F(InProcess, ARefreshedCallBringsTheServersBytes) {
+TEST_P(AnyHost, ARefreshedCallBringsTheServersBytes) {
   run(packet_call(Hook::NewPkt));
   bytes_[5] = 0xAB;
   Call call = packet_call(Hook::AddressDel);
@@ -293,7 +328,7 @@ TEST_F(InProcess, ARefreshedCallBringsTheServersBytes) {
   EXPECT_EQ(script(0).events.back().bytes[5], 0xAB);
 }
 
-TEST_F(InProcess, DeleteClientHasRoomForSixteenBytes) {
+TEST_P(AnyHost, DeleteClientHasRoomForSixteenBytes) {
   Call call;
   call.hook = Hook::DeleteClient;
   call.address = 0x0A4D0007;
@@ -304,7 +339,7 @@ TEST_F(InProcess, DeleteClientHasRoomForSixteenBytes) {
   EXPECT_EQ(script(0).events.back().bytes, std::vector<uint8_t>(16, 7));
 }
 
-TEST_F(InProcess, OnlyTheHooksThatAreSetAreCalled) {
+TEST_P(AnyHost, OnlyTheHooksThatAreSetAreCalled) {
   DHCP_CALLOUT_TABLE table{};
   table.DhcpPktDropHook = script_table(0).DhcpPktDropHook;
   // Reserved ones are never called: these would crash.
@@ -317,12 +352,13 @@ TEST_F(InProcess, OnlyTheHooksThatAreSetAreCalled) {
   EXPECT_EQ(script(0).texts(), std::vector<std::string>{"Drop ?"});
 }
 
-TEST_F(InProcess, TimesAndSlowCallsAreCounted) {
+TEST_P(AnyHost, TimesAndSlowCallsAreCounted) {
   script(0).new_packet = [&](LPBYTE*, DWORD*, LPVOID*, LPBOOL) { clock_.ns += 2'000'000; };
   script(0).send = [&](LPBYTE*, DWORD*) { clock_.ns += 1000; };
   std::array calls = {packet_call(Hook::NewPkt), packet_call(Hook::PktSend),
                       packet_call(Hook::PktSend)};
   host_->run(calls);
+  settle();
   const HostStats stats = host_->stats();
   const HookStats& slow = stats.by_hook[static_cast<size_t>(Hook::NewPkt)];
   EXPECT_EQ(slow.calls, 1u);
@@ -336,7 +372,7 @@ TEST_F(InProcess, TimesAndSlowCallsAreCounted) {
   EXPECT_NE(logged().find("slow"), std::string::npos);
 }
 
-TEST_F(InProcess, ItLogsOnceASecond) {
+TEST_P(AnyHost, ItLogsOnceASecond) {
   script(0).new_packet = [&](LPBYTE*, DWORD* size, LPVOID*, LPBOOL) { *size = 0; };
   for (int i = 0; i < 50; ++i) run(packet_call(Hook::NewPkt));
   clock_.ns += 1'000'000'001;
@@ -345,6 +381,11 @@ TEST_F(InProcess, ItLogsOnceASecond) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2) << text;
   EXPECT_NE(text.find("lines_left_out=49"), std::string::npos) << text;
 }
+
+INSTANTIATE_TEST_SUITE_P(Host, AnyHost, ::testing::Values(Where::InProcess, Where::Isolated),
+                         [](const auto& info) {
+                           return info.param == Where::InProcess ? "InProcess" : "Isolated";
+                         });
 
 TEST(HookTimes, PercentilesAreWithinABucket) {
   HookTimes times;

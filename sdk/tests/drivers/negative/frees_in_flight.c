@@ -1,0 +1,21 @@
+// Frees a clone that it has just injected; the completion frees it rightly.
+
+#include "negative.h"
+
+const GUID* rule_layer(void) { return &FWPM_LAYER_OUTBOUND_MAC_FRAME_ETHERNET; }
+
+void break_rule(NET_BUFFER_LIST* list, const FWPS_INCOMING_VALUES* values,
+                const FWPS_INCOMING_METADATA_VALUES* metadata, FWPS_CLASSIFY_OUT* out) {
+  UNREFERENCED_PARAMETER(metadata);
+  NET_BUFFER_LIST* clone = clone_of(list);
+  if (clone == NULL) {
+    return;
+  }
+  if (NT_SUCCESS(send(clone, values, free_clone))) {
+    absorb(out);
+  }
+  FwpsFreeCloneNetBufferList(clone, 0);
+}
+
+void notified(void) {}
+void at_unload(void) {}

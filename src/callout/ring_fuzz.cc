@@ -1,0 +1,114 @@
+// libFuzzer: the server's end of the ring against a helper that writes whatever it likes, at any
+// moment. Finds answers that get through with a size, flag or count that cannot be, and reads and
+// writes outside the calls' own buffers.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "base/check.h"
+#include "callout/ring_client.h"
+
+namespace hookline::callout {
+namespace {
+
+class Input {
+ public:
+  explicit Input(Bytes bytes) : left_(bytes) {}
+  bool at_end() const { return left_.empty(); }
+  uint32_t number(size_t bytes) {
+    uint32_t value = 0;
+    const size_t size = std::min(bytes, left_.size());
+    if (size != 0) std::memcpy(&value, left_.data(), size);
+    left_ = left_.subspan(size);
+    return value;
+  }
+
+ private:
+  Bytes left_;
+};
+
+struct Asked {
+  std::vector<uint8_t> bytes = std::vector<uint8_t>(kPacketBytesMax);
+  Call call;
+};
+
+// The pages of the ring are mapped once: a run touches few of them.
+uint8_t* ring_memory() {
+  static uint8_t* const memory = [] {
+    constexpr size_t kBytes = ring::kSetupAt + 64;
+    static std::vector<uint8_t> bytes(kBytes + 64);
+    auto at = reinterpret_cast<uintptr_t>(bytes.data());
+    return bytes.data() + (64 - at % 64) % 64;
+  }();
+  return memory;
+}
+
+void check_answer(const Asked& asked) {
+  const Call& call = asked.call;
+  CHECK(call.buffer == asked.bytes.data(), "the server's own buffer");
+  CHECK(call.size <= kPacketBytesMax, "a host answers within bounds");
+  CHECK(call.size != 0 || call.hook == Hook::PktSend, "only a reply may be suppressed");
+}
+
+// One word of what the helper can write: the counters, an answer, the fault note, or anywhere.
+void scribble(Input& input) {
+  uint8_t* const memory = ring_memory();
+  const uint32_t where = input.number(1);
+  const uint32_t what = input.number(4);
+  const ring::View view(memory);
+  size_t at = reinterpret_cast<uint8_t*>(&view.header().finished) - memory;
+  if (where % 4 == 1) {
+    at =
+        reinterpret_cast<uint8_t*>(&view.record(where / 4).answer) - memory + input.number(1) % 128;
+  } else if (where % 4 == 2) {
+    at = reinterpret_cast<uint8_t*>(&view.header().fault) - memory + input.number(1);
+  } else if (where % 4 == 3) {
+    at = input.number(4) % (ring::kSetupAt - 4);
+  }
+  std::memcpy(memory + at, &what, sizeof what);
+}
+
+void use_ring(Input& input) {
+  std::memset(ring_memory(), 0, ring::kRecordsAt + 64 * sizeof(ring::Record));
+  const auto client = std::make_unique<RingClient>(ring_memory());
+  std::vector<std::unique_ptr<Asked>> asked;
+  while (!input.at_end()) {
+    const uint32_t what = input.number(1);
+    if (what % 4 == 0 && !client->is_full() && asked.size() < 64) {
+      asked.push_back(std::make_unique<Asked>());
+      Call& call = asked.back()->call;
+      call.hook = static_cast<Hook>(what / 4 % kHookCount);
+      call.slot = what % 7;
+      call.buffer = asked.back()->bytes.data();
+      call.size = 1 + input.number(2) % kPacketBytesMax;
+      const bool answered = call.hook == Hook::NewPkt || call.hook == Hook::PktSend;
+      client->put(call, answered);
+      client->publish();
+    } else if (what % 4 == 1) {
+      const auto done = client->finished();
+      if (!done) return;  // the host ends such a helper
+      while (client->taken() != *done) {
+        if (!client->take()) return;
+      }
+    } else {
+      scribble(input);
+    }
+    client->current();
+    client->prepare_sleep(client->next());
+    client->end_sleep();
+    fault_place(ring::View(ring_memory()).header());
+    for (const auto& one : asked) check_answer(*one);
+  }
+  while (client->give_up_one()) {
+  }
+}
+
+}  // namespace
+}  // namespace hookline::callout
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  hookline::callout::Input input({data, size});
+  hookline::callout::use_ring(input);
+  return 0;
+}

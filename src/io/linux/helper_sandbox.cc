@@ -1,0 +1,212 @@
+#include "io/linux/helper_sandbox.h"
+
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <array>
+#include <memory>
+
+#include "io/linux/fd.h"
+
+namespace hookline::io {
+
+namespace {
+
+// --- files: Landlock ------------------------------------------------------------------------
+
+constexpr uint64_t kRead =
+    LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+constexpr uint64_t kWriteFile = LANDLOCK_ACCESS_FS_WRITE_FILE;
+constexpr uint64_t kWriteFolder = kWriteFile | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+                                  LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
+                                  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SYM;
+constexpr uint64_t kOther = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
+                            LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO;
+// Of later versions; the system's header may be older than the kernel.
+constexpr uint64_t kRefer = uint64_t{1} << 13;     // version 2
+constexpr uint64_t kTruncate = uint64_t{1} << 14;  // version 3
+constexpr uint64_t kOfFile =
+    LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | kWriteFile | kTruncate;
+
+constexpr std::array kSystemReadable = {
+    "/usr",           "/lib",      "/lib64",    "/lib32",      "/etc/ld.so.cache",
+    "/etc/localtime", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"};
+constexpr std::array kNetworkReadable = {"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf",
+                                         "/etc/services",    "/etc/ssl",   "/etc/host.conf"};
+
+uint64_t known_rights(long version) {
+  uint64_t rights = kRead | kWriteFolder | kOther;
+  if (version >= 2) rights |= kRefer;
+  if (version >= 3) rights |= kTruncate;
+  return rights;
+}
+
+Result<void> allow(const Fd& rules, const std::string& path, uint64_t rights) {
+  const Fd file(::open(path.c_str(), O_PATH | O_CLOEXEC));
+  if (!file) return {};  // what is not there can't be read either
+  struct stat facts {};
+  if (::fstat(file.get(), &facts) != 0) return system_failure(path);
+  if (!S_ISDIR(facts.st_mode)) rights &= kOfFile;
+  landlock_path_beneath_attr beneath{};
+  beneath.allowed_access = rights;
+  beneath.parent_fd = file.get();
+  if (::syscall(SYS_landlock_add_rule, rules.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) != 0) {
+    return system_failure("granting " + path);
+  }
+  return {};
+}
+
+// The text: why there is no such protection.
+Result<std::string> restrict_files(const SandboxPlan& plan) {
+  const long version =
+      ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  if (version < 1) {
+    return "this kernel has no Landlock: callouts can read every file that their user can";
+  }
+  landlock_ruleset_attr all{};
+  all.handled_access_fs = known_rights(version);
+  const Fd rules(static_cast<int>(
+      ::syscall(SYS_landlock_create_ruleset, &all, sizeof all.handled_access_fs, 0)));
+  if (!rules) return system_failure("making a Landlock ruleset");
+  const uint64_t writes = (kRead | kWriteFolder | kTruncate) & all.handled_access_fs;
+  for (const char* path : kSystemReadable) {
+    if (auto done = allow(rules, path, kRead); !done) return tl::unexpected(done.error());
+  }
+  if (plan.network) {
+    for (const char* path : kNetworkReadable) {
+      if (auto done = allow(rules, path, kRead); !done) return tl::unexpected(done.error());
+    }
+  }
+  if (auto done = allow(rules, "/dev/null", kRead | kWriteFile); !done) {
+    return tl::unexpected(done.error());
+  }
+  for (const std::string& path : plan.readable) {
+    if (auto done = allow(rules, path, kRead); !done) return tl::unexpected(done.error());
+  }
+  for (const std::string& path : plan.writable) {
+    if (auto done = allow(rules, path, writes); !done) return tl::unexpected(done.error());
+  }
+  if (::syscall(SYS_landlock_restrict_self, rules.get(), 0) != 0) {
+    return system_failure("restricting files");
+  }
+  return std::string();
+}
+
+// --- system calls: seccomp ------------------------------------------------------------------
+
+constexpr std::array kCalls = {
+    // memory and threads; clone and kill have conditions
+    "brk", "mmap", "munmap", "mremap", "madvise", "mprotect", "futex", "set_robust_list", "rseq",
+    "sched_yield", "sched_getaffinity", "sched_setaffinity", "gettid", "getpid", "getppid", "exit",
+    "exit_group", "membarrier", "get_mempolicy", "mlock", "mlock2", "munlock", "set_tid_address",
+    // time and sleep
+    "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time",
+    "restart_syscall", "pause", "alarm", "setitimer", "getitimer", "times",
+    // signals
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigsuspend",
+    "rt_sigpending", "sigaltstack", "signalfd4",
+    // waiting
+    "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2",
+    "poll", "ppoll", "select", "pselect6", "eventfd2", "timerfd_create", "timerfd_settime",
+    "timerfd_gettime", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
+    // files
+    "read", "readv", "pread64", "preadv", "preadv2", "write", "writev", "pwrite64", "pwritev",
+    "pwritev2", "close", "close_range", "open", "openat", "openat2", "creat", "stat", "fstat",
+    "lstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
+    "lseek", "truncate", "ftruncate", "fallocate", "fsync", "fdatasync", "sync_file_range", "flock",
+    "fcntl", "fadvise64", "getdents64", "rename", "renameat", "renameat2", "unlink", "unlinkat",
+    "mkdir", "mkdirat", "rmdir", "link", "linkat", "symlink", "symlinkat", "readlink", "readlinkat",
+    "getcwd", "chdir", "fchdir", "dup", "dup2", "dup3", "pipe", "pipe2", "ioctl", "umask", "fchmod",
+    "fchmodat", "chmod", "utimensat", "copy_file_range", "sendfile", "readahead", "memfd_create",
+    "msync", "mincore",
+    // who and what we are
+    "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "uname",
+    "sysinfo", "getrandom", "getrlimit", "getrusage", "getpgrp", "getpgid", "getsid", "capget",
+    "getcpu", "getpriority", "sched_getparam", "sched_getscheduler", "arch_prctl",
+    "sched_get_priority_min", "sched_get_priority_max", "sched_rr_get_interval"};
+
+constexpr std::array kSocketCalls = {
+    "socket",   "bind",        "listen",      "accept",     "accept4",    "connect",
+    "shutdown", "getsockname", "getpeername", "getsockopt", "setsockopt", "sendto",
+    "recvfrom", "sendmsg",     "recvmsg",     "sendmmsg",   "recvmmsg",   "socketpair"};
+
+class CallFilter {
+ public:
+  // What is not allowed fails as a call that is not permitted.
+  CallFilter() : filter_(::seccomp_init(SCMP_ACT_ERRNO(EPERM))) {}
+  ~CallFilter() { ::seccomp_release(filter_); }
+  CallFilter(const CallFilter&) = delete;
+  CallFilter& operator=(const CallFilter&) = delete;
+
+  void allow(const char* name) {
+    const int number = ::seccomp_syscall_resolve_name(name);
+    if (number == __NR_SCMP_ERROR) return;  // this machine does not have it
+    note(::seccomp_rule_add(filter_, SCMP_ACT_ALLOW, number, 0));
+  }
+  void allow_if(int number, scmp_arg_cmp condition) {
+    note(::seccomp_rule_add_array(filter_, SCMP_ACT_ALLOW, number, 1, &condition));
+  }
+  void fail_with(int error, int number) {
+    note(::seccomp_rule_add(filter_, SCMP_ACT_ERRNO(static_cast<unsigned>(error)), number, 0));
+  }
+  Result<void> load() {
+    if (filter_ == nullptr || error_ != 0) {
+      return system_failure("preparing the system call filter", -error_);
+    }
+    ::seccomp_attr_set(filter_, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    if (const int error = ::seccomp_load(filter_); error != 0) {
+      return system_failure("loading the system call filter", -error);
+    }
+    return {};
+  }
+
+ private:
+  void note(int error) {
+    if (error != 0) error_ = error;
+  }
+
+  scmp_filter_ctx filter_;
+  int error_ = 0;
+};
+
+Result<void> restrict_calls(const SandboxPlan& plan) {
+  CallFilter filter;
+  for (const char* name : kCalls) filter.allow(name);
+  if (plan.network) {
+    for (const char* name : kSocketCalls) filter.allow(name);
+  }
+  // Threads, but no processes. What asks for clone3 takes clone where that is not there.
+  const scmp_datum_t thread = CLONE_THREAD;
+  filter.allow_if(SCMP_SYS(clone), {0, SCMP_CMP_MASKED_EQ, thread, thread});
+  filter.fail_with(ENOSYS, SCMP_SYS(clone3));
+  // Itself, for abort() and raise(), and nobody else.
+  const scmp_arg_cmp own_process{0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(::getpid()), 0};
+  for (const int number : {SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(process_vm_readv)}) {
+    filter.allow_if(number, own_process);
+  }
+  // Its own limits only, and they only become less.
+  filter.allow_if(SCMP_SYS(prlimit64), {0, SCMP_CMP_EQ, 0, 0});
+  for (const int option : {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_CAPBSET_READ}) {
+    filter.allow_if(SCMP_SYS(prctl), {0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(option), 0});
+  }
+  return filter.load();
+}
+
+}  // namespace
+
+Result<std::string> enter_sandbox(const SandboxPlan& plan) {
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_failure("no_new_privs");
+  // Nobody of the same user looks into it, nor does it look at others by way of that.
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  auto files = restrict_files(plan);
+  if (!files) return files;
+  if (auto done = restrict_calls(plan); !done) return tl::unexpected(done.error());
+  return files;
+}
+
+}  // namespace hookline::io

@@ -1,0 +1,25 @@
+// What a helper process gives up before it loads code of others: for good, and whatever that code
+// does. The spawner has taken its user and its capabilities away already (helpers.h).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace hookline::io {
+
+struct SandboxPlan {
+  // Files and folders with all below; those that are not there are skipped. Besides them it can
+  // read the system's libraries (/usr, /lib…) and what the loader needs of /etc.
+  std::vector<std::string> readable;
+  std::vector<std::string> writable;
+  bool network = false;
+};
+
+// Files by Landlock, everything else by seccomp: no other programs, no other processes, no sockets
+// (unless `network`), no namespaces, mounts, debugging or kernel modules. The text is empty, or
+// says what this kernel cannot do. REQUIRES: this process has one thread.
+Result<std::string> enter_sandbox(const SandboxPlan& plan);
+
+}  // namespace hookline::io

@@ -1,0 +1,39 @@
+/* The words of zoo.c. */
+#pragma once
+
+/* Hooks, in the order of DHCP_CALLOUT_TABLE. */
+enum {
+  ZOO_CONTROL,
+  ZOO_NEW_PACKET,
+  ZOO_DROP,
+  ZOO_SEND,
+  ZOO_ADDRESS_DEL,
+  ZOO_ADDRESS_OFFER,
+  ZOO_OPTIONS,
+  ZOO_DELETE_CLIENT,
+};
+
+/* Acts, of clients 02:5a:hook:act. */
+enum {
+  ZOO_NOTHING,
+  ZOO_NULL,
+  ZOO_STACK,
+  ZOO_ABORT,
+  ZOO_EXIT,
+  ZOO_DIVIDE,
+  ZOO_HANG,
+  ZOO_SLEEP,
+  ZOO_SCRIBBLE,
+  ZOO_FORK,
+  ZOO_MEMORY,
+  ZOO_CLOSE,
+  ZOO_THREAD,
+  ZOO_KILL,
+  ZOO_FREE,
+  ZOO_TRY,
+  ZOO_FLOOD,
+  ZOO_PRINT,
+};
+
+/* What is allowed, of clients 02:5b:what. */
+enum { ZOO_REFUSE = 1, ZOO_EDIT, ZOO_HUGE, ZOO_KEEP, ZOO_MUTE };
