@@ -22,7 +22,7 @@ constexpr Key kKeys[] = {
     {File, "scope", Tables, 0, 0, "", "", "a subnet, and what its clients get"},
     {File, "callouts", Table, 0, 0, "", "", "code of others on the packet path"},
     {File, "filter", Table, 0, 0, "", "", "what passes in and out, and drivers that see it"},
-    {File, "leasequery", Later},
+    {File, "leasequery", Table, 0, 0, "", "", "relays that may ask what is leased to whom"},
 
     {Server, "interfaces", TextList, 1, 15, "must be set", R"(["eth0", "eth1"])",
      "the interfaces to serve; \"*\" is every Ethernet interface but lo"},
@@ -196,6 +196,9 @@ constexpr Key kKeys[] = {
      "false: the server starts without it when it does not load"},
     {Section::FilterDriver, "parameters", Table, 0, 0, "", "",
      "its Parameters key: texts and numbers by name"},
+
+    {Section::LeaseQuery, "allow", TextList, 1, 18, "none", R"(["192.0.2.0/24", "10.77.0.2"])",
+     "relays (giaddr), as addresses or networks, whose LEASEQUERY messages are answered"},
 };
 
 struct Synonym {
@@ -317,6 +320,8 @@ std::string_view section_name(Section section) {
       return "[filter.rule.when]";
     case Section::FilterDriver:
       return "[[filter.driver]]";
+    case Section::LeaseQuery:
+      return "[leasequery]";
   }
   return "";
 }
@@ -366,6 +371,9 @@ std::string path_of(const Key& key) {
       break;
     case Section::FilterDriver:
       path = "filter.driver.";
+      break;
+    case Section::LeaseQuery:
+      path = "leasequery.";
       break;
   }
   return path += key.name;

@@ -26,6 +26,7 @@ enum class Section : uint8_t {
   FilterRule,    // [[filter.rule]]
   FilterWhen,    // [filter.rule.when]
   FilterDriver,  // [[filter.driver]]
+  LeaseQuery,    // [leasequery]
 };
 
 enum class Type : uint8_t {

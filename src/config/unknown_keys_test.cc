@@ -26,11 +26,12 @@ constexpr std::string_view kLevels[] = {
     "[[filter.rule]]\naction = \"block\"\n",
     "[filter.rule.when]\n",
     "[[filter.driver]]\npath = \"a.so\"\n",
+    "[leasequery]\n",
 };
-constexpr Section kSections[] = {Section::Leases,     Section::Scope,       Section::Boot,
-                                 Section::BootMatch,  Section::Reservation, Section::Callouts,
-                                 Section::CalloutDll, Section::Filter,      Section::FilterRule,
-                                 Section::FilterWhen, Section::FilterDriver};
+constexpr Section kSections[] = {Section::Leases,     Section::Scope,        Section::Boot,
+                                 Section::BootMatch,  Section::Reservation,  Section::Callouts,
+                                 Section::CalloutDll, Section::Filter,       Section::FilterRule,
+                                 Section::FilterWhen, Section::FilterDriver, Section::LeaseQuery};
 
 Placed with_line(Section section, const std::string& line) {
   Placed out;
@@ -71,7 +72,7 @@ TEST(UnknownKeysTest, EveryLaterKeyIsNamedAsSuch) {
     EXPECT_EQ(problems[0], fmt::format("error f:{}:1: {}: not supported by this version",
                                        placed.line, key.name));
   }
-  EXPECT_EQ(seen, 5u);
+  EXPECT_EQ(seen, 4u);
 }
 
 TEST(UnknownKeysTest, ReservationsHaveTheBootOfScopes) {
