@@ -124,6 +124,27 @@ TEST(LeaseQuery, OnlyThoseWhoMayAsk) {
   EXPECT_EQ(w.ask(by_address("10.0.0.10")).drop, Drop::LeaseQueryNotAllowed);
 }
 
+TEST(LeaseQuery, AsManyAddressesAsItsLimitAndNoMore) {
+  std::vector<Scope> scopes;
+  for (size_t i = 0; i <= kLeaseQueryAddressesMax; ++i) {
+    const std::string net = "10.1." + std::to_string(i);
+    scopes.push_back(
+        make_scope("s" + std::to_string(i), net + ".0/24", {range(net + ".10", net + ".12")}));
+  }
+  auto config = make_config(std::move(scopes));
+  config->leasequery = houses()->leasequery;
+  World w(config);
+  for (size_t i = 0; i <= kLeaseQueryAddressesMax; ++i) {
+    w.time_s += 1;
+    const std::string relay = "10.1." + std::to_string(i) + ".1";
+    ASSERT_TRUE(w.lease(discover("020000000001").giaddr(relay)));
+  }
+  const std::vector<std::string> found = addresses(w.ask(by_hardware("020000000001")).found);
+  ASSERT_EQ(found.size(), kLeaseQueryAddressesMax);
+  EXPECT_EQ(found.front(), "10.1.16.10");
+  EXPECT_EQ(found.back(), "10.1.1.10");
+}
+
 // 6.3: exactly one of the three, and somewhere to answer to.
 TEST(LeaseQuery, OneQuestion) {
   World w(houses());
