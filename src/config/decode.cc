@@ -88,6 +88,22 @@ void decode_server(const Reader& server, Draft& draft, Problems& problems) {
   }
 }
 
+LeaseQueryConfig decode_leasequery(const Reader& reader, Problems& problems) {
+  LeaseQueryConfig out;
+  for (const Placed<std::string>& text : reader.texts("allow")) {
+    const auto address = Ipv4::parse(text.value);
+    const std::optional<Prefix> network =
+        address ? std::optional(Prefix{*address, 32}) : Prefix::parse(text.value);
+    if (network) {
+      out.allow.push_back(*network);
+    } else {
+      problems.error(text.at, "allow: " + quoted(text.value) +
+                                  ": expected an address or a network such as \"192.0.2.0/24\"");
+    }
+  }
+  return out;
+}
+
 LeaseTimesDraft decode_times(const Reader& table, std::string_view default_name) {
   return {table.duration(default_name), table.duration("min-time"), table.duration("max-time"),
           table.lease_point("renew-time"), table.lease_point("rebind-time")};
@@ -272,6 +288,10 @@ Draft decode(const toml::table& file, Problems& problems, size_t reservations_ma
   }
   if (const toml::table* filter = reader.table("filter")) {
     draft.filter = decode_filter(Reader(*filter, Section::Filter, problems), problems);
+  }
+  if (const toml::table* leasequery = reader.table("leasequery")) {
+    draft.leasequery =
+        decode_leasequery(Reader(*leasequery, Section::LeaseQuery, problems), problems);
   }
   if (!reader.has("scope")) {
     problems.warning({}, "the file has no [[scope]]: no client will be served");

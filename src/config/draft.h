@@ -91,6 +91,7 @@ struct Draft {
   OptionsDraft options;
   std::optional<CalloutsDraft> callouts;
   FilterConfig filter;
+  LeaseQueryConfig leasequery;
   std::vector<ScopeDraft> scopes;
 };
 

@@ -87,13 +87,16 @@ const Case kCases[] = {
                "id = \"a\"\n"
                "subnet = \"10.0.0.0/24\"\n",
      {"error f:3:18: max-packet-age: expected 0s to 1h, found \"61m\""}},
-    {"Later",
+    {"LeaseQuery",
      kServer + "[[scope]]\n"
                "id = \"a\"\n"
                "subnet = \"10.0.0.0/24\"\n"
                "[leasequery]\n"
-               "enabled = true\n",
-     {"error f:6:2: leasequery: not supported by this version"}},
+               "allow = [\"192.0.2.0/24\", \"10.0.0.1\", \"10.0.0.1/24\", \"relay\"]\n",
+     {"error f:7:38: allow: \"10.0.0.1/24\": expected an address or a network such as "
+      "\"192.0.2.0/24\"",
+      "error f:7:53: allow: \"relay\": expected an address or a network such as "
+      "\"192.0.2.0/24\""}},
     {"Hosting",
      kScope + "[[callouts.dll]]\n"
               "path = \"a.so\"\n"

@@ -101,13 +101,7 @@ std::string describe(const toml::node& node) {
 Reader::Reader(const toml::table& table, Section section, Problems& problems)
     : table_(table), section_(section), problems_(problems) {
   for (const auto& [key, node] : table_) {
-    const Key* known = find_key(section_, key.str());
-    if (known == nullptr) {
-      report_unknown(key);
-    } else if (known->type == Type::Later) {
-      problems_.error(position_of(key),
-                      fmt::format("{}: not supported by this version", key.str()));
-    }
+    if (find_key(section_, key.str()) == nullptr) report_unknown(key);
   }
 }
 

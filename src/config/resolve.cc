@@ -90,6 +90,7 @@ Config resolve(Draft&& draft) {
   config.leases.conflict_wait_ns = draft.conflict_wait_ns;
   config.options = draft.options.set;
   config.filter = std::move(draft.filter);
+  config.leasequery = std::move(draft.leasequery);
   if (draft.callouts) config.callouts = std::move(draft.callouts->config);
   std::map<std::string, uint32_t, std::less<>> wires;
   for (ScopeDraft& scope_draft : draft.scopes) {

@@ -22,7 +22,7 @@ constexpr Key kKeys[] = {
     {File, "scope", Tables, 0, 0, "", "", "a subnet, and what its clients get"},
     {File, "callouts", Table, 0, 0, "", "", "code of others on the packet path"},
     {File, "filter", Table, 0, 0, "", "", "what passes in and out, and drivers that see it"},
-    {File, "leasequery", Later},
+    {File, "leasequery", Table, 0, 0, "", "", "relays that may ask what is leased to whom"},
 
     {Server, "interfaces", TextList, 1, 15, "must be set", R"(["eth0", "eth1"])",
      "the interfaces to serve; \"*\" is every Ethernet interface but lo"},
@@ -230,6 +230,9 @@ constexpr Key kKeys[] = {
      "false: the server starts without it when it does not load"},
     {Section::FilterDriver, "parameters", Table, 0, 0, "", "",
      "its Parameters key: texts and numbers by name"},
+
+    {Section::LeaseQuery, "allow", TextList, 1, 18, "none", R"(["192.0.2.0/24", "10.77.0.2"])",
+     "relays (giaddr), as addresses or networks, whose LEASEQUERY messages are answered"},
 };
 
 struct Synonym {
@@ -310,7 +313,7 @@ const Key* find_key(Section section, std::string_view name) {
 
 const Key* find_key_anywhere(std::string_view name) {
   for (const Key& key : kKeys) {
-    if (key.name == name && key.type != Later) return &key;
+    if (key.name == name) return &key;
   }
   return nullptr;
 }
@@ -318,7 +321,7 @@ const Key* find_key_anywhere(std::string_view name) {
 std::vector<std::string_view> key_names(Section section) {
   std::vector<std::string_view> names;
   for (const Key& key : kKeys) {
-    if (key.section == section && key.type != Later) names.push_back(key.name);
+    if (key.section == section) names.push_back(key.name);
   }
   return names;
 }
@@ -353,6 +356,8 @@ std::string_view section_name(Section section) {
       return "[filter.rule.when]";
     case Section::FilterDriver:
       return "[[filter.driver]]";
+    case Section::LeaseQuery:
+      return "[leasequery]";
   }
   return "";
 }
@@ -406,6 +411,9 @@ std::string path_of(const Key& key) {
     case Section::FilterDriver:
       path = "filter.driver.";
       break;
+    case Section::LeaseQuery:
+      path = "leasequery.";
+      break;
   }
   return path += key.name;
 }
@@ -449,8 +457,6 @@ std::string_view type_name(Type type) {
       return "tables";
     case Options:
       return "a table of options";
-    case Later:
-      return "nothing yet";
   }
   return "";
 }

@@ -27,6 +27,7 @@ enum class Section : uint8_t {
   FilterRule,      // [[filter.rule]]
   FilterWhen,      // [filter.rule.when]
   FilterDriver,    // [[filter.driver]]
+  LeaseQuery,      // [leasequery]
 };
 
 enum class Type : uint8_t {
@@ -49,7 +50,6 @@ enum class Type : uint8_t {
   Table,
   Tables,   // [[…]]
   Options,  // a table of options by name: wire/option_table.h knows them
-  Later,    // known, but not in this version
 };
 
 struct Key {

@@ -6,14 +6,17 @@
 
 namespace hookline::io {
 
-// Zeroed, aligned to 2 MiB, given back by the destructor. Nothing is touched: what is never written
-// costs no memory. CHECKs that there is address space.
+// Zeroed, aligned to 2 MiB, given back by the destructor. Nothing is touched but what make_real()
+// was told: what is never written costs no memory. CHECKs that there is address space.
 class LargeMemory {
  public:
   explicit LargeMemory(size_t bytes);
   ~LargeMemory();
   LargeMemory(const LargeMemory&) = delete;
   LargeMemory& operator=(const LargeMemory&) = delete;
+
+  // The first `bytes`, or all there is, so that their first use costs no page fault. A wish.
+  void make_real(size_t bytes);
 
   void* data() const { return data_; }
   size_t size() const { return size_; }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/limits.h"
 #include "lease/lazy_array.h"
 
 namespace hookline::lease {
@@ -23,7 +24,7 @@ class ChunkedArray {
     const size_t chunks = (count + kChunk - 1) / kChunk;
     LazyArray<T> block;
     if (dense) {
-      block.reserve_large(chunks * kChunk);
+      block.reserve_large(chunks * kChunk, kReadyAddresses);
     } else if (!block.reserve(chunks * kChunk)) {
       return false;
     }

@@ -173,6 +173,7 @@ const Scope* Engine::scope_for(const Packet& packet) const {
 }
 
 Engine::Verdict Engine::decide(Subject& s) {
+  if (s.message->type == MessageType::LeaseQuery) return lease_query(s);
   if (s.scope == nullptr) return dropped(s.refusal);
   if (must_wait(s)) return kDeferred;
   if (waits_for_probe(s)) return kToProbe;
@@ -195,6 +196,11 @@ Engine::Verdict Engine::decide(Subject& s) {
     case MessageType::Offer:
     case MessageType::Ack:
     case MessageType::Nak:
+    case MessageType::ForceRenew:
+    case MessageType::LeaseQuery:
+    case MessageType::LeaseUnassigned:
+    case MessageType::LeaseUnknown:
+    case MessageType::LeaseActive:
       break;
   }
   return dropped(Drop::BadMessageType);

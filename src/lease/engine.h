@@ -241,6 +241,11 @@ class Engine {
   Verdict inform(Subject& s);
   uint64_t source_hash(const Packet& packet) const;
 
+  // leasequery.cc
+  Verdict lease_query(Subject& s);
+  LeaseFound find_leases_of_client(const Subject& s, LeaseRecord& latest) const;
+  LeaseFound find_lease_of(Ipv4 address, LeaseRecord& lease) const;
+
   // grant.cc: filling Packet::grant
   void describe(Subject& s, const Scope& scope, uint32_t number, ReplyKind reply,
                 const char* why) const;

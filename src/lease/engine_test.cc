@@ -279,6 +279,41 @@ TEST(Reload, IsRightBeforeItHasSettled) {
   EXPECT_EQ(w.engine.use(0).outside, 5u);
 }
 
+// From 10.0.0.10 on; the last address is then the one longest unused.
+void lease_and_release(World& w, uint32_t clients) {
+  for (uint32_t c = 0; c < clients; ++c) w.lease(discover(c));
+  for (uint32_t c = clients; c-- > 0;) {
+    w.time_s += 10;
+    w.ask(Ask(MessageType::Release).client(c).ciaddr(Ipv4{ip("10.0.0.10").value + c}));
+  }
+}
+
+// The order that LeaseTable::longest_unused() documents.
+TEST(Reload, WhatItBringsBackComesLast) {
+  World w(office("10.0.0.10", "10.0.0.14"));
+  lease_and_release(w, 5);
+  w.reload(office("10.0.0.10", "10.0.0.12"));
+  w.time_s += 10;
+  ASSERT_EQ(w.lease(discover(9)), ip("10.0.0.12"));
+  w.ask(Ask(MessageType::Release).client(9).ciaddr("10.0.0.12"));
+  w.reload(office("10.0.0.10", "10.0.0.14"));
+  for (const char* next : {"10.0.0.11", "10.0.0.10", "10.0.0.12", "10.0.0.13", "10.0.0.14"}) {
+    EXPECT_EQ(w.ask(discover(ip(next).value)).address, ip(next));
+  }
+}
+
+TEST(Reload, OrphansComeBackInOrderOfTheirLastUse) {
+  World before(office("10.0.0.10", "10.0.0.12"));
+  lease_and_release(before, 3);
+  World w(make_config({}));
+  before.engine.scan(0, 10, [&](const LeaseRecord& r) { w.engine.restore(r); });
+  w.time_s = before.time_s;
+  w.reload(office("10.0.0.10", "10.0.0.12"));
+  for (const char* next : {"10.0.0.12", "10.0.0.11", "10.0.0.10"}) {
+    EXPECT_EQ(w.ask(discover(ip(next).value)).address, ip(next));
+  }
+}
+
 TEST(Reload, ASubnetThatGrowsKeepsItsLeases) {
   World w(office());
   const Ipv4 a = w.lease(discover(1).option_text(option::kHostName, "pc"));

@@ -34,10 +34,11 @@ class LazyArray {
   }
 
   // The same on huge pages where the system has them: for what is looked at all over, at random.
-  // Touching an element makes 2 MiB real.
-  void reserve_large(size_t count) {
+  // Touching an element makes 2 MiB real; the first `ready` are real at once.
+  void reserve_large(size_t count, size_t ready = 0) {
     block_.reset();
     large_ = std::make_unique<io::LargeMemory>(count * sizeof(T));
+    if (ready != 0) large_->make_real(ready * sizeof(T));
     data_ = static_cast<T*>(large_->data());
     size_ = count;
   }

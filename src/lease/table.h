@@ -125,6 +125,12 @@ class LeaseTable {
 
   // --- free addresses
   // The free address of the scope that is longest unused; never-used ones first. 0: none is free.
+  //
+  // Unused since it last became free: its lease or its offer ended, or a reload brought it back. So
+  // what stays free over a reload keeps its place, and what a reload brings back comes after that:
+  // first the orphans, and what lay in another subnet, in order of their last use; then the others
+  // as they are looked at again, by address. (To sort these would hold up the packets.) A restart
+  // and a new table put everything in order of its last use.
   uint32_t longest_unused(uint32_t scope_index);
   // Takes it out of the free addresses until unhold().
   void hold_for_offer(uint32_t number, uint32_t offer);

@@ -154,6 +154,7 @@ struct Answer {
   LeaseRecord record;  // its views are good until the next request
   std::string hostname;
   std::vector<uint8_t> relay_info;
+  LeaseFound found;
 };
 
 // An engine with all around it. Time only passes when told.
@@ -335,6 +336,7 @@ class World : public Endings {
     a.why = g.why;
     a.record = g.record;
     a.hostname = as_text(g.record.hostname);
+    a.found = g.found;
     a.relay_info.assign(g.record.relay_info.begin(), g.record.relay_info.end());
     return a;
   }

@@ -238,12 +238,20 @@ struct FilterConfig {
   bool operator==(const FilterConfig&) const = default;
 };
 
+// [leasequery]
+struct LeaseQueryConfig {
+  std::vector<Prefix> allow;  // relays (giaddr) that may ask; empty: none may
+
+  bool operator==(const LeaseQueryConfig&) const = default;
+};
+
 struct Config {
   ServerConfig server;
   LeaseConfig leases;
   OptionSet options;  // global
   CalloutConfig callouts;
   FilterConfig filter;
+  LeaseQueryConfig leasequery;
   std::vector<Scope> scopes;
   uint32_t wire_count = 0;
   std::string path;  // the file it came from

@@ -4,7 +4,9 @@ namespace hookline {
 
 std::string_view message_type_name(MessageType type) {
   static constexpr std::array<std::string_view, kMessageTypeCount> kNames = {
-      "bootp", "discover", "offer", "request", "decline", "ack", "nak", "release", "inform"};
+      "bootp",        "discover",   "offer",  "request",    "decline",    "ack",
+      "nak",          "release",    "inform", "forcerenew", "leasequery", "leaseunassigned",
+      "leaseunknown", "leaseactive"};
   const auto index = static_cast<size_t>(type);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

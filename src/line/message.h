@@ -11,7 +11,7 @@
 
 namespace hookline {
 
-// RFC 2132 section 9.6, RFC 6926, RFC 7724. None: a BOOTP message (no option 53).
+// RFC 2132 section 9.6, RFC 3203, RFC 4388 section 6.1. None: a BOOTP message (no option 53).
 enum class MessageType : uint8_t {
   None = 0,
   Discover = 1,
@@ -22,8 +22,13 @@ enum class MessageType : uint8_t {
   Nak = 6,
   Release = 7,
   Inform = 8,
+  ForceRenew = 9,
+  LeaseQuery = 10,
+  LeaseUnassigned = 11,
+  LeaseUnknown = 12,
+  LeaseActive = 13,
 };
-inline constexpr size_t kMessageTypeCount = 9;
+inline constexpr size_t kMessageTypeCount = 14;
 
 // Lower case, as in logs, metrics and the operator's interface: "discover", "bootp" for None.
 std::string_view message_type_name(MessageType type);
@@ -54,10 +59,15 @@ inline constexpr uint8_t kUserClass = 77;
 inline constexpr uint8_t kRapidCommit = 80;
 inline constexpr uint8_t kClientFqdn = 81;
 inline constexpr uint8_t kRelayAgentInfo = 82;
+inline constexpr uint8_t kLastTransactionTime = 91;  // RFC 4388, as the next
+inline constexpr uint8_t kAssociatedAddresses = 92;
 inline constexpr uint8_t kClientArchitecture = 93;
 inline constexpr uint8_t kIpv6OnlyPreferred = 108;
 inline constexpr uint8_t kAutoConfigure = 116;
 inline constexpr uint8_t kSubnetSelection = 118;
+inline constexpr uint8_t kBaseTime = 152;  // RFC 6926, as the next two
+inline constexpr uint8_t kStartTimeOfState = 153;
+inline constexpr uint8_t kLeaseState = 156;
 inline constexpr uint8_t kEnd = 255;
 }  // namespace option
 

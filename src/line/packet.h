@@ -42,8 +42,19 @@ enum class ReplyKind : uint8_t {
   Offer,
   Ack,  // grants or renews a lease: only after its record is committed
   Nak,
-  InformAck,  // parameters only: no lease, no yiaddr
-  Bootp,      // a BOOTP reply: grants, like Ack
+  InformAck,   // parameters only: no lease, no yiaddr
+  Bootp,       // a BOOTP reply: grants, like Ack
+  LeaseQuery,  // what is known of an address or a client: Grant::found
+};
+
+// The answer to a LEASEQUERY (RFC 4388). Of LeaseActive, Grant::record is the lease that was asked
+// for or, of several of one client, the one that it used last.
+struct LeaseFound {
+  MessageType reply = MessageType::LeaseUnknown;  // or LeaseUnassigned, LeaseActive
+  LeaseSeconds now = 0;                           // when it was looked up
+  // All active addresses of a client, the latest used first; none where one address was asked for.
+  uint8_t address_count = 0;
+  std::array<uint8_t, 4 * kLeaseQueryAddressesMax> addresses;  // in network order
 };
 
 // What the lease engine decided. Pointers are into the Config in force.
@@ -60,6 +71,7 @@ struct Grant {
   const Scope* scope = nullptr;
   const Reservation* reservation = nullptr;
   LeaseRecord record;  // what to commit; views into this packet's request
+  LeaseFound found;
   // Why, for `hookline trace` and, in a NAK, for option 56: a literal.
   const char* why = "";
 };

@@ -91,12 +91,13 @@ class Proposal : public Product {
   const Grant& grant() const { return packet().grant; }
 };
 
-// A decision without a record: grant.reply is Offer, Nak or InformAck.
+// A decision without a record: grant.reply is Offer, Nak, InformAck or LeaseQuery.
 class Immediate : public Product {
  public:
   Immediate(PassKey<lease::Engine>, Request&& request) : Product(std::move(request).release()) {
     const ReplyKind reply = packet().grant.reply;
-    CHECK(reply == ReplyKind::Offer || reply == ReplyKind::Nak || reply == ReplyKind::InformAck,
+    CHECK(reply == ReplyKind::Offer || reply == ReplyKind::Nak || reply == ReplyKind::InformAck ||
+              reply == ReplyKind::LeaseQuery,
           "what grants a lease goes through the journal");
   }
   const Grant& grant() const { return packet().grant; }

@@ -10,8 +10,6 @@ namespace {
 
 // A quiet server offers this many slots to the port; what is offered has to be reset in vain.
 constexpr size_t kSlotsOfferedMin = 16;
-// One slot in so many is for injected frames alone.
-constexpr size_t kInjectedShare = 8;
 // Asking the kernel for its drop counters is a system call per interface.
 constexpr int64_t kKernelDropsPeriodNs = 100'000'000;
 
@@ -28,7 +26,6 @@ Batch<Frame> Receiver::take(size_t max, const io::LinkTable& links, Now now) {
     take_injected((max + 1) / 2, links, now, batch);
     max -= batch.size();
   }
-  // A callout may hold every frame that came in until it injects it again: that must find room.
   const size_t kept = injected_ == nullptr ? 0 : pool_.size() / kInjectedShare;
   max = std::min(max, pool_.available() - std::min(pool_.available(), kept));
   size_t found = 0;

@@ -24,6 +24,10 @@ class Receiver {
   // Frames that packet callouts inject are taken besides those of the port. Null: there are none.
   void take_also(InjectedFrames* injected) { injected_ = injected; }
 
+  // One slot in so many is for injected frames alone: a callout that holds what came in must find
+  // room to inject it again.
+  static constexpr size_t kInjectedShare = 8;
+
   // At most `max`, kTurnPacketsMax or the pool's free slots, whichever is least, without waiting;
   // what does not fit stays where it is. At most half of them are injected ones, so that a callout
   // can't keep the wire waiting. Fills Packet::ingress, payload_offset and request_size.

@@ -51,9 +51,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size > kPacketBytesMax) return 0;
   const auto packet = testing::packet_with({data, size});
   if (decode_message(*packet)) return 0;
-  CHECK(!packet->message.identity().id.empty(), "a client is somebody");
-  for (ReplyKind kind :
-       {ReplyKind::Offer, ReplyKind::Ack, ReplyKind::Nak, ReplyKind::InformAck, ReplyKind::Bootp}) {
+  CHECK(!packet->message.identity().id.empty() || packet->message.type == MessageType::LeaseQuery,
+        "a client is somebody");
+  for (ReplyKind kind : {ReplyKind::Offer, ReplyKind::Ack, ReplyKind::Nak, ReplyKind::InformAck,
+                         ReplyKind::Bootp, ReplyKind::LeaseQuery}) {
     answer(*packet, kind, kScope);
   }
   return 0;

@@ -112,6 +112,7 @@ std::optional<Drop> read_message_type(Message& m) {
     case MessageType::Decline:
     case MessageType::Release:
     case MessageType::Inform:
+    case MessageType::LeaseQuery:
       return std::nullopt;
     default:
       return Drop::BadMessageType;
@@ -140,7 +141,10 @@ std::optional<Drop> decode_message(Packet& packet) {
     }
   }
   const bool has_client_id = !m.options.find(option::kClientIdentifier).empty();
-  if (m.hardware_size == 0 && !has_client_id) return Drop::NoClientIdentity;
+  // A LEASEQUERY may ask about an address (RFC 4388 section 6.3): then it names no client.
+  if (m.hardware_size == 0 && !has_client_id && m.type != MessageType::LeaseQuery) {
+    return Drop::NoClientIdentity;
+  }
   return std::nullopt;
 }
 

@@ -113,9 +113,9 @@ TEST(Decoder, OptionsThatRunPastTheEnd) {
   EXPECT_EQ(decode(discover().raw({12, 255, 1, 2, 3})).drop, Drop::BadOptions);
 }
 
-TEST(Decoder, MessageTypes) {  // RFC 2132 section 9.6
+TEST(Decoder, MessageTypes) {  // RFC 2132 section 9.6, RFC 4388 section 6.1
   for (unsigned t = 0; t < 256; ++t) {
-    const bool client = t == 1 || t == 3 || t == 4 || t == 7 || t == 8;
+    const bool client = t == 1 || t == 3 || t == 4 || t == 7 || t == 8 || t == 10;
     const Decoded d = decode(RequestBytes().type(static_cast<uint8_t>(t)).end());
     EXPECT_EQ(d.drop, client ? std::nullopt : std::optional(Drop::BadMessageType)) << t;
   }

@@ -4,6 +4,7 @@
 
 #include "line/fqdn.h"
 #include "wire/fixed_fields.h"
+#include "wire/leasequery.h"
 #include "wire/reply_options.h"
 
 namespace hookline::wire {
@@ -66,6 +67,7 @@ MessageType reply_type_of(ReplyKind kind) {
     case ReplyKind::Nak:
       return MessageType::Nak;
     case ReplyKind::Bootp:
+    case ReplyKind::LeaseQuery:
     case ReplyKind::None:
       break;
   }
@@ -304,6 +306,17 @@ bool write_dhcp_reply(Packet& packet, const BootFields& boot) {
   return size.has_value();
 }
 
+bool write_lease_query_reply(Packet& packet) {
+  write_lease_query_fields(packet, packet.reply_data());
+  ReplyOptions options;
+  add_lease_query_options(packet, options);
+  const OptionRoom room{std::max(reply_bytes_max(packet), kOptionsAt) - kOptionsAt, FieldUse::Free,
+                        FieldUse::Free};
+  const auto size = write_options(options, room, packet.reply_data());
+  if (size) finish(packet, *size);
+  return size.has_value();
+}
+
 Destination routed(Ipv4 to, uint16_t port) { return {Reach::Routed, to, port, {}}; }
 
 // The address that a client without relay can already be reached by; none where it has none yet.
@@ -314,6 +327,14 @@ Ipv4 reachable_at(const Packet& packet) {
     return m.ciaddr ? m.ciaddr : packet.ingress.source;
   }
   return packet.grant.reply == ReplyKind::Ack && extends_lease(m) ? m.ciaddr : Ipv4{};
+}
+
+bool write_reply(Packet& packet) {
+  if (packet.grant.reply == ReplyKind::LeaseQuery) return write_lease_query_reply(packet);
+  const BootFields& boot = boot_fields(packet);
+  write_fixed_fields(packet, boot, packet.reply_data());
+  return packet.grant.reply == ReplyKind::Bootp ? write_bootp_reply(packet, boot)
+                                                : write_dhcp_reply(packet, boot);
 }
 
 }  // namespace
@@ -337,12 +358,9 @@ Destination reply_destination(const Packet& packet, Ipv4 yiaddr) {
 std::optional<Drop> encode_reply(Packet& packet) {
   const ReplyKind kind = packet.grant.reply;
   CHECK(kind != ReplyKind::None, "what has no reply ends with its commit");
-  const BootFields& boot = boot_fields(packet);
-  write_fixed_fields(packet, boot, packet.reply_data());
-  const bool fits =
-      kind == ReplyKind::Bootp ? write_bootp_reply(packet, boot) : write_dhcp_reply(packet, boot);
-  if (!fits) return Drop::ReplyTooLarge;
-  packet.reply_type = reply_type_of(kind);
+  if (!write_reply(packet)) return Drop::ReplyTooLarge;
+  packet.reply_type =
+      kind == ReplyKind::LeaseQuery ? packet.grant.found.reply : reply_type_of(kind);
   packet.destination = reply_destination(packet, packet.grant.address);
   return std::nullopt;
 }

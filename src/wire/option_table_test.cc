@@ -171,7 +171,8 @@ TEST(EncodeOption, RefusesWhatNoClientCouldRead) {
 
 TEST(RenderOption, EachType) {
   EXPECT_EQ(rendered(53, "01"), "discover");
-  EXPECT_EQ(rendered(53, "0d"), "13");
+  EXPECT_EQ(rendered(53, "0d"), "leaseactive");
+  EXPECT_EQ(rendered(53, "0e"), "14");
   EXPECT_EQ(rendered(55, "0103e0"), "subnet-mask, routers, option-224");
   EXPECT_EQ(rendered(51, "00000e10"), "3600s");
   EXPECT_EQ(rendered(51, "ffffffff"), "infinite");

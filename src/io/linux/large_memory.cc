@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/check.h"
@@ -23,6 +24,11 @@ LargeMemory::LargeMemory(size_t bytes)
   data_ = reinterpret_cast<void*>((start + kHugePage - 1) / kHugePage * kHugePage);
   // A wish: without huge pages it works, only slower.
   ::madvise(data_, mapping_size_ - kHugePage, MADV_HUGEPAGE);
+}
+
+void LargeMemory::make_real(size_t bytes) {
+  constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14
+  ::madvise(data_, std::min(bytes, size_), kPopulateWrite);
 }
 
 LargeMemory::~LargeMemory() { ::munmap(mapping_, mapping_size_); }
