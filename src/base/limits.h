@@ -85,9 +85,10 @@ inline constexpr size_t kProbeAnswersPerTurnMax = 256;
 inline constexpr size_t kHardwareLeasesMax = 4096;
 // Active leases of one client that a LEASEQUERY's answer names.
 inline constexpr size_t kLeaseQueryAddressesMax = 16;
-// Addresses of a large range whose places are real memory from the start (72 bytes each): the first
-// use of a page would hold up the packets of that moment.
-inline constexpr size_t kReadyAddresses = size_t{384} * 1024;
+// Addresses of a large range whose places are real memory from the start, and leases that the index
+// of clients is ready for (96 bytes each in all): the first use of a page would hold up the packets
+// of that moment.
+inline constexpr size_t kReadyAddresses = size_t{512} * 1024;
 // Expired leases that one turn takes out, so that a mass expiry never stalls replies.
 inline constexpr size_t kExpiriesPerTurnMax = 256;
 // The longest finite lease (RFC 2131 section 3.3: all ones is infinite).

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/prefetch.h"
 #include "lease/lazy_array.h"
 
@@ -154,8 +155,8 @@ class Index {
     const size_t places = room_for(2 * entries_max);
     LazyArray<Entry> a, b;
     if (places * sizeof(Entry) >= kLargeBytes) {
-      a.reserve_large(places);
-      b.reserve_large(places);
+      a.reserve_large(places, room_for(kReadyAddresses));
+      b.reserve_large(places, room_for(kReadyAddresses));
     } else if (!a.reserve(places) || !b.reserve(places)) {
       return false;
     }

@@ -313,6 +313,7 @@ Result<std::vector<control::CalloutFaultRow>> OperatorService::callout_faults() 
   auto done = on_packet_thread([&] { faults = core_.callout_faults(); });
   if (!done) return tl::unexpected(done.error());
   std::vector<control::CalloutFaultRow> rows;
+  rows.reserve(faults.size());
   for (callout::FaultReport& fault : faults) {
     rows.push_back({fault.wall_ns / kNsPerSecond, std::move(fault.callout), std::move(fault.hook),
                     std::move(fault.what), std::move(fault.request)});

@@ -28,12 +28,16 @@ void answer(Packet& packet, ReplyKind kind, const Scope& scope) {
   packet.grant.renew_s = 1800;
   packet.grant.scope = &scope;
   packet.grant.why = "no";
+  packet.grant.found.reply = MessageType::LeaseActive;
+  packet.grant.record.hardware_address = packet.message.hardware_address();
+  packet.grant.record.relay_info = packet.message.options.find(option::kRelayAgentInfo);
   if (encode_reply(packet)) return;
   CHECK(packet.reply_size >= kReplyBytesMin, "RFC 951 section 3");
   CHECK(packet.reply_size <= 1472, "no more than the link takes");
   if (kind == ReplyKind::Bootp) return;
   const testing::ParsedReply reply = testing::parse_reply(packet.reply());
   CHECK(reply.good, "a reply is well-formed");
+  if (kind == ReplyKind::LeaseQuery) return;  // tells of another's
   const OptionViews& asked = packet.message.options;
   for (uint8_t code : {option::kClientIdentifier, option::kRelayAgentInfo}) {
     const Bytes sent = asked.find(code);
