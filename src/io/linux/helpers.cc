@@ -203,10 +203,11 @@ std::string LinuxHelpers::program_beside(const std::string& name) {
   const ssize_t size = ::readlink("/proc/self/exe", self.data(), self.size());
   std::string folder(self.data(), size > 0 ? static_cast<size_t>(size) : 0);
   folder.resize(folder.rfind('/') == std::string::npos ? 0 : folder.rfind('/'));
-  const std::string beside = folder + "/" + name;
-  for (const std::string& file : {beside, folder + "/../libexec/hookline/" + name}) {
-    if (::access(file.c_str(), X_OK) == 0) return file;
-  }
+  std::string beside = folder + "/" + name;
+  if (::access(beside.c_str(), X_OK) == 0) return beside;
+  std::string installed = folder;
+  installed.append("/../libexec/hookline/").append(name);
+  if (::access(installed.c_str(), X_OK) == 0) return installed;
   return beside;
 }
 
