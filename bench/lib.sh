@@ -102,7 +102,7 @@ bench_stop_server() {
     kill -0 "$server_pid" 2>/dev/null || break
     sleep 0.1
   done
-  kill -KILL "$server_pid" 2>/dev/null || true
+  kill -KILL "$server_pid" 2>/dev/null && echo "the server did not stop in 10 s: killed" >&2
   wait "$server_pid" 2>/dev/null || true
   server_pid=
 }

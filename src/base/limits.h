@@ -130,6 +130,30 @@ inline constexpr size_t kFilterRulesMax = 1024;
 inline constexpr size_t kFilterDriversMax = 64;
 inline constexpr size_t kDriverParametersMax = 256;
 
+// Flows of UDP that the engine knows at once, and of TCP: connections that the server has accepted.
+inline constexpr size_t kUdpFlowsMax = 65536;
+inline constexpr size_t kTcpFlowsMax = 256;
+// A flow of UDP without a packet for so long is over.
+inline constexpr int64_t kUdpFlowIdleNs = 60'000'000'000;
+// Operations that callouts have pended.
+inline constexpr size_t kPendedOperationsMax = 1024;
+// What a stream callout may ask to have together (FWPS_STREAM_ACTION_NEED_MORE_DATA): "8 MB".
+inline constexpr size_t kStreamGatheredBytesMax = size_t{8} << 20;
+// What of one direction of a stream waits for whoever takes it, before no more is let in.
+inline constexpr size_t kStreamBufferedBytesMax = size_t{256} << 10;
+// Lists that callouts have injected into streams and that are not taken yet.
+inline constexpr size_t kStreamInjectionsMax = 4096;
+
+// --- leasequery over TCP --------------------------------------------------------------------
+// Connections at once: RFC 6926 section 7.1 asks for a limit. More are closed at once.
+inline constexpr size_t kQueryConnectionsMax = 64;
+static_assert(kQueryConnectionsMax <= kTcpFlowsMax);
+// Leases that one turn looks at for bulk answers, over all connections.
+inline constexpr size_t kQueryLeasesPerTurn = 1024;
+// Changes of leases that an active leasequery connection may be behind, before it is told to catch
+// up anew.
+inline constexpr size_t kActiveQueryBacklogMax = 65536;
+
 // --- operator ------------------------------------------------------------------------------
 inline constexpr size_t kControlClientsMax = 32;
 inline constexpr size_t kControlRequestBytesMax = 64 * 1024;

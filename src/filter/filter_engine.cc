@@ -12,14 +12,6 @@ namespace {
 constexpr size_t kGiaddrOffset = 24;
 constexpr uint16_t kEtherTypeVlan = 0x8100;
 
-// A /31 or /32 has no broadcast address (RFC 3021).
-bool is_directed_broadcast(Ipv4 address, const io::Link& link) {
-  for (const io::LinkAddress& mine : link.addresses) {
-    if (mine.network.length <= 30 && mine.network.last() == address) return true;
-  }
-  return false;
-}
-
 // What a trace tells a client by, for a packet that ends before it is decoded (RFC 951's fields).
 void name_client(Packet& packet) {
   constexpr size_t kXid = 4, kChaddr = 28;
@@ -56,8 +48,7 @@ Traffic inbound_traffic(Packet& packet) {
   if (packet.request_size >= kGiaddrOffset + 4) {
     out.relay = Ipv4::load(packet.request_data() + kGiaddrOffset);
   }
-  out.local_is_broadcast =
-      in.destination == kBroadcast || is_directed_broadcast(in.destination, *in.link);
+  out.local_is_broadcast = in.link->is_broadcast(in.destination);
   out.local_port = io::kServerPort;
   out.remote_port = in.source_port;
   const bool tagged = load_be16(frame + kEthernetHeaderBytes - 2) == kEtherTypeVlan;

@@ -1,8 +1,6 @@
 // One call of an injection function, as the functions have it in common.
 #pragma once
 
-#include <string_view>
-
 #include "inject/injections.h"
 
 namespace hookline::inject {
@@ -15,7 +13,6 @@ enum class Shape : uint8_t {
 };
 
 struct Injections::Call {
-  std::string_view function;
   Kind kind;
   uint32_t type;  // FWPS_INJECTION_TYPE_… that the handle needs
   Shape shape;
@@ -31,9 +28,6 @@ struct Injections::Call {
   uint64_t endpoint = 0;
 
   bool is_mac() const { return shape == Shape::Ethernet; }
-  bool is_outbound() const {
-    return kind == Kind::MacSend || kind == Kind::NetworkSend || kind == Kind::TransportSend;
-  }
 };
 
 }  // namespace hookline::inject

@@ -298,7 +298,7 @@ NTSTATUS Injections::refuse(Driver& driver, HANDLE handle, const Call& call, NTS
     Lock lock(mutex_);
     if (Handle* found = find(handle)) ++found->counts.refused;
   }
-  if (!breach.empty()) driver.breach(call.function, breach);
+  if (!breach.empty()) driver.breach(function_name(call.kind), breach);
   return status;
 }
 
@@ -399,7 +399,7 @@ NTSTATUS Injections::admit(Driver& driver, HANDLE handle, const Call& call, size
   const auto no = [&](NTSTATUS status, std::string_view breach) {
     if (found != nullptr) ++found->counts.refused;
     lock.unlock();
-    if (!breach.empty()) driver.breach(call.function, breach);
+    if (!breach.empty()) driver.breach(function_name(call.kind), breach);
     return status;
   };
   if (found == nullptr) {

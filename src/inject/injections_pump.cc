@@ -40,15 +40,6 @@ Depth first_depth(Kind kind) {
   return Depth::Network;
 }
 
-bool is_broadcast_of(Ipv4 address, const io::Link& link) {
-  if (address == kBroadcast) return true;
-  for (const io::LinkAddress& mine : link.addresses) {
-    // A /31 or /32 has no broadcast address (RFC 3021).
-    if (mine.network.length <= 30 && mine.network.last() == address) return true;
-  }
-  return false;
-}
-
 const io::Link* link_with(const io::LinkTable& table, Ipv4 address) {
   for (const io::Link& link : table.links) {
     if (link.has(address)) return &link;
@@ -224,7 +215,7 @@ Injections::Way Injections::find_way(const Injection& injection) {
   const uint32_t named = injection.ifindex != 0 ? injection.ifindex : injection.hint_ifindex;
   const io::Link* link = named != 0 ? table.find(named) : link_with(table, from);
   if (link == nullptr && to == kBroadcast) link = link_with(table, from);
-  if (link != nullptr && is_broadcast_of(to, *link)) {
+  if (link != nullptr && link->is_broadcast(to)) {
     return Way{0, link->ifindex, link, kBroadcastMac, injection.vlan, link->primary()};
   }
   const std::optional<io::NextHop> hop = to == kBroadcast ? std::nullopt : links_.resolve(to);
@@ -241,7 +232,7 @@ Verdict Injections::classify(Injection& injection, Now now) {
   traffic.now_ns = now.boot_ns;
   if (const io::Link* link = links_.table().find(injection.ifindex)) {
     traffic.interface_mac = link->mac;
-    traffic.remote_is_broadcast = traffic.remote && is_broadcast_of(traffic.remote, *link);
+    traffic.remote_is_broadcast = traffic.remote && link->is_broadcast(traffic.remote);
   }
   const size_t payload_at =
       size_t{traffic.mac_header_bytes} + traffic.ip_header_bytes + traffic.transport_header_bytes;
@@ -277,7 +268,7 @@ void Injections::receive(Injection& injection) {
     } else if (const auto hop = from ? links_.resolve(from) : std::nullopt; hop && hop->mac) {
       source = *hop->mac;
     }
-    add_ethernet(injection, is_broadcast_of(to, *link) ? kBroadcastMac : link->mac, source, 0);
+    add_ethernet(injection, link->is_broadcast(to) ? kBroadcastMac : link->mac, source, 0);
   }
   inbound_.push(injection);
 }

@@ -100,10 +100,10 @@ class Lists {
   // classifyFn has returned, either way.
   void FwpsReferenceNetBufferList0(Driver& driver, NET_BUFFER_LIST* list, BOOLEAN intend_to_modify);
   void FwpsDereferenceNetBufferList0(Driver& driver, NET_BUFFER_LIST* list, BOOLEAN dispatch_level);
-  // IPv4 only. The data start at the transport header, behind `header_bytes` of IP headers that are
-  // to be replaced (0: there are none). Afterwards they start at an IP header of 20 bytes; the
-  // checksums of UDP and TCP are right. It needs no undoing. Of an old header, TTL, TOS,
-  // identification and the fragment flags live on. Control data are not looked at.
+  // IPv4 only. The data start at the transport header or, with `header_bytes` of an IP header that
+  // is to be replaced, at that. Afterwards they start at an IP header of 20 bytes; the checksums of
+  // UDP and TCP are right. It needs no undoing. Of an old header, TTL, TOS, identification and the
+  // fragment flags live on. Control data are not looked at.
   NTSTATUS FwpsConstructIpHeaderForTransportPacket0(
       Driver& driver, NET_BUFFER_LIST* list, ULONG header_bytes, ADDRESS_FAMILY family,
       const UCHAR* source, const UCHAR* remote, IPPROTO next_protocol, UINT64 endpoint,

@@ -41,6 +41,14 @@ struct Link {
     }
     return false;
   }
+  // To everybody on this link: 255.255.255.255, or the last address of one of its networks.
+  bool is_broadcast(Ipv4 a) const {
+    for (const LinkAddress& mine : addresses) {
+      // A /31 or /32 has no broadcast address (RFC 3021).
+      if (mine.network.length <= 30 && mine.network.last() == a) return true;
+    }
+    return a == kBroadcast;
+  }
 };
 
 // Served interfaces at one moment; immutable once handed out.

@@ -7,7 +7,8 @@
 //   inbound:  Mac → Network → Transport → Datagram → the server
 //   outbound: the server → Datagram → Transport → Network → Mac
 //
-// Between Transport and Datagram lies the room of the ALE layers and of flows.
+// Between Transport and Datagram lies the room of the ALE layers and of flows. TCP connections have
+// those layers and STREAM (line/streams.h).
 #pragma once
 
 #include <array>

@@ -29,11 +29,7 @@ Drop drop_of(FrameFault fault) {
 }
 
 bool is_for_us(Ipv4 destination, const io::Link& link, const io::LinkTable& links) {
-  if (destination == kBroadcast || link.has(destination)) return true;
-  for (const io::LinkAddress& mine : link.addresses) {
-    // A /31 or /32 has no broadcast address (RFC 3021).
-    if (mine.network.length <= 30 && mine.network.last() == destination) return true;
-  }
+  if (link.is_broadcast(destination) || link.has(destination)) return true;
   // A relay may reach an address of ours by way of another of our interfaces.
   return std::any_of(links.links.begin(), links.links.end(),
                      [&](const io::Link& other) { return other.has(destination); });
