@@ -113,6 +113,7 @@ json::array filter_rows(const FilterView& view) {
   for (const auto& filter : view.filter.filters) rows.push_back(row_of(filter));
   for (const auto& layer : view.filter.layers) rows.push_back(row_of(layer));
   for (const auto& handle : view.injections.handles) rows.push_back(row_of(handle));
+  if (view.injections.replies.handle != 0) rows.push_back(row_of(view.injections.replies));
   return rows;
 }
 

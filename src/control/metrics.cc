@@ -23,7 +23,14 @@ class Exposition {
 
   template <class Number>
   void sample(Number value, std::initializer_list<Label> labels = {}) {
+    sample_of("", value, labels);
+  }
+
+  // Of a histogram: the family's name has an end.
+  template <class Number>
+  void sample_of(std::string_view end, Number value, std::initializer_list<Label> labels = {}) {
     text_ += name_;
+    text_ += end;
     char separator = '{';
     for (const auto& [label, label_value] : labels) {
       text_ += fmt::format("{}{}=\"{}\"", separator, label, escape_label(label_value));
@@ -53,6 +60,21 @@ class Exposition {
 
 double seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
 
+void reply_latency(Exposition& out, const Latency& latency) {
+  out.family("hookline_reply_seconds", "histogram",
+             "From a packet's arrival to the completion of its reply's injection.");
+  uint64_t count = 0;
+  for (size_t i = 0; i < Latency::kClasses; ++i) {
+    count += latency.count(i);
+    const std::string bound = i + 1 == Latency::kClasses
+                                  ? "+Inf"
+                                  : fmt::format("{}", seconds(uint64_t(Latency::bound_ns(i))));
+    out.sample_of("_bucket", count, {{"le", bound}});
+  }
+  out.sample_of("_sum", seconds(latency.sum_ns()));
+  out.sample_of("_count", count);
+}
+
 void packets(Exposition& out, const Counters& c) {
   out.family("hookline_packets_received_total", "counter",
              "Well-formed messages of clients, by type.");
@@ -74,6 +96,7 @@ void packets(Exposition& out, const Counters& c) {
               c.packets_completed);
   out.counter("hookline_send_failures_total", "Completed packets whose reply did not leave.",
               c.send_failures);
+  reply_latency(out, c.replies);
   out.counter("hookline_replies_suppressed_total",
               "Completed packets whose reply a callout suppressed.", c.replies_suppressed);
   out.counter("hookline_turns_total", "Turns of the packet thread.", c.turns);
@@ -197,25 +220,21 @@ void filter_layers(Exposition& out, const filter::Report& report) {
   }
 }
 
-void injections(Exposition& out, const std::vector<inject::HandleReport>& handles) {
-  const auto id = [](const inject::HandleReport& handle) {
-    return fmt::format("{:x}", handle.handle);
-  };
-  out.family("hookline_injections_total", "counter", "Lists that drivers injected, by kind.");
-  for (const inject::HandleReport& handle : handles) {
+void injections(Exposition& out, const std::vector<inject::HandleReport>& drivers) {
+  out.family("hookline_injections_total", "counter",
+             "Lists that were injected, by kind; the driver \"hookline\": the server's replies.");
+  for (const inject::HandleReport& of : drivers) {
     for (size_t i = 0; i < inject::kKindCount; ++i) {
-      out.sample(handle.injected[i], {{"driver", printable(as_bytes(handle.driver))},
-                                      {"handle", id(handle)},
-                                      {"kind", inject::kind_name(static_cast<inject::Kind>(i))}});
+      out.sample(of.injected[i], {{"driver", printable(as_bytes(of.driver))},
+                                  {"kind", inject::kind_name(static_cast<inject::Kind>(i))}});
     }
   }
   out.family("hookline_injection_completions_total", "counter",
-             "Completions of what drivers injected, by status.");
-  for (const inject::HandleReport& handle : handles) {
+             "Completions of what was injected, by status.");
+  for (const inject::HandleReport& of : drivers) {
     for (size_t i = 0; i < inject::kEndCount; ++i) {
-      out.sample(handle.ended[i], {{"driver", printable(as_bytes(handle.driver))},
-                                   {"handle", id(handle)},
-                                   {"status", inject::end_name(static_cast<inject::End>(i))}});
+      out.sample(of.ended[i], {{"driver", printable(as_bytes(of.driver))},
+                               {"status", inject::end_name(static_cast<inject::End>(i))}});
     }
   }
 }
@@ -229,12 +248,12 @@ void drivers(Exposition& out, const FilterView& view) {
             view.drivers.size() - running);
   out.gauge("hookline_injections_in_flight",
             "Packets that drivers injected and that have not ended.", view.injections.in_flight);
+  injections(out, view.injections.by_driver());
   if (view.drivers.empty()) return;
   out.family("hookline_driver_breaches_total", "counter", "Rules of the API that a driver broke.");
   for (const DriverRow& driver : view.drivers) {
     out.sample(driver.breaches, {{"driver", printable(as_bytes(driver.name))}});
   }
-  if (!view.injections.handles.empty()) injections(out, view.injections.handles);
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ class Reader {
     } else if (line.starts_with("# TYPE ")) {
       EXPECT_EQ(word(line, 7), family_) << "TYPE stands with its HELP";
       const std::string type = line.substr(8 + family_.size());
-      EXPECT_TRUE(type == "counter" || type == "gauge") << line;
+      EXPECT_TRUE(type == "counter" || type == "gauge" || type == "histogram") << line;
       EXPECT_EQ(type == "counter", family_.ends_with("_total")) << line;
       types[family_] = type;
     } else {
@@ -47,7 +47,13 @@ class Reader {
     while (at < line.size() &&
            (std::isalnum(static_cast<unsigned char>(line[at])) || line[at] == '_'))
       ++at;
-    EXPECT_EQ(line.substr(0, at), family_) << "a family's samples stand together: " << line;
+    std::string name = line.substr(0, at);
+    if (types[family_] == "histogram") {
+      for (const std::string end : {"_bucket", "_sum", "_count"}) {
+        if (name.ends_with(end)) name.resize(name.size() - end.size());
+      }
+    }
+    EXPECT_EQ(name, family_) << "a family's samples stand together: " << line;
     if (at < line.size() && line[at] == '{') at = labels(line, at + 1);
     ASSERT_LT(at, line.size()) << line;
     ASSERT_EQ(line[at], ' ') << line;
@@ -208,12 +214,29 @@ TEST(Metrics, filter_and_drivers) {
                        "verdict=\"absorb\"}"),
             1);
   EXPECT_EQ(samples.at("hookline_injections_in_flight"), 6);
-  EXPECT_EQ(samples.at("hookline_injections_total{driver=\"delay\",handle=\"2a\","
+  EXPECT_EQ(samples.at("hookline_injections_total{driver=\"delay\","
                        "kind=\"mac_send\"}"),
             5);
-  EXPECT_EQ(samples.at("hookline_injection_completions_total{driver=\"delay\",handle=\"2a\","
+  EXPECT_EQ(samples.at("hookline_injection_completions_total{driver=\"delay\","
                        "status=\"blocked\"}"),
             4);
+}
+
+TEST(Metrics, replies_are_a_histogram) {
+  Counters counters;
+  for (const int64_t ns : {0, 16'000, 16'001, 32'000, 32'001}) counters.replies.add(ns);
+  counters.replies.add(int64_t{3'000'000'000});
+  const Reader reader(metrics_text(counters, {}, {}));
+  const auto bucket = [&](const char* bound) {
+    return reader.samples.at(std::string("hookline_reply_seconds_bucket{le=\"") + bound + "\"}");
+  };
+  EXPECT_EQ(bucket("1.6e-05"), 2);
+  EXPECT_EQ(bucket("3.2e-05"), 4);
+  EXPECT_EQ(bucket("6.4e-05"), 5);
+  EXPECT_EQ(bucket("2.097152"), 5);
+  EXPECT_EQ(bucket("+Inf"), 6);
+  EXPECT_EQ(reader.samples.at("hookline_reply_seconds_count"), 6);
+  EXPECT_NEAR(reader.samples.at("hookline_reply_seconds_sum"), 3.000096, 1e-6);
 }
 
 TEST(Metrics, a_fresh_server_without_scopes_is_valid_too) {

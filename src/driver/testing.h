@@ -140,8 +140,7 @@ class Bench {
   inject::Lists lists{
       {[](void* self, const NET_BUFFER_LIST*) { static_cast<Bench*>(self)->injections.released(); },
        this}};
-  inject::Injector injector{port, links, counters, engine};
-  inject::Injections injections{injector, links, engine, counters, log, {false, nullptr, &lists}};
+  inject::Injections injections{port, links, engine, counters, log, {false, nullptr, &lists}};
   std::atomic<uint64_t> classified{0};
 
  private:

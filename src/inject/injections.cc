@@ -1,34 +1,20 @@
 #include "inject/injections.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include "inject/frames.h"
 #include "inject/gather.h"
+#include "inject/in_completion.h"
 #include "inject/injection_call.h"
 #include "inject/lists.h"
 
 namespace hookline::inject {
 namespace {
 
+constexpr size_t kPlaces = kDriverInjectionsMax + kInjectionsMax;
 constexpr size_t kRoomBytes = (kInjectionHeadroom + kInjectedFrameBytesMax + 63) / 64 * 64;
-constexpr uint32_t kKnownTypes = FWPS_INJECTION_TYPE_STREAM | FWPS_INJECTION_TYPE_TRANSPORT |
-                                 FWPS_INJECTION_TYPE_NETWORK | FWPS_INJECTION_TYPE_FORWARD |
-                                 FWPS_INJECTION_TYPE_L2 | FWPS_INJECTION_TYPE_VSWITCH_TRANSPORT;
 constexpr uint8_t kDispatchLevel = 2;
-constexpr uint32_t kDefaultTypes =
-    FWPS_INJECTION_TYPE_TRANSPORT | FWPS_INJECTION_TYPE_STREAM | FWPS_INJECTION_TYPE_FORWARD;
-
-// Whose completion runs on this thread.
-thread_local const Injections* t_completing = nullptr;
-
-struct Completing {
-  explicit Completing(const Injections* mine) : before(t_completing) { t_completing = mine; }
-  ~Completing() { t_completing = before; }
-  const Injections* before;
-};
 
 void copy_mark(const NET_BUFFER_LIST& list, uint64_t handle, HANDLE context, Mark& mark) {
   const Mark* before = mark_of(list);
@@ -124,170 +110,36 @@ void Injections::Fifo::prepend(Fifo& other) {
   std::swap(*this, other);
 }
 
-Injections::Injections(Injector& injector, io::LinkMonitor& links, Classifier& classifier,
+Injections::Injections(io::PacketPort& port, io::LinkMonitor& links, Classifier& classifier,
                        const Counters& counters, Logger& log, InjectionOptions options)
-    : injector_(injector),
-      links_(links),
+    : links_(links),
       classifier_(classifier),
       counters_(counters),
       log_(log),
       options_(options),
-      injections_(std::make_unique<Injection[]>(kDriverInjectionsMax)),
+      injections_(std::make_unique<Injection[]>(kPlaces)),
       memory_(new uint8_t[kDriverInjectionsMax * kRoomBytes]),
-      slots_(std::make_unique<SlotMark[]>(options.packet_slots)) {
-  held_.reserve(kDriverInjectionsMax);
-  ready_.reserve(kDriverInjectionsMax);
-  ended_.reserve(kDriverInjectionsMax);
+      slots_(std::make_unique<SlotMark[]>(options.packet_slots)),
+      queue_(port, *this, kPlaces) {
+  free_replies_.reserve(kInjectionsMax);
+  held_.reserve(kPlaces);
+  ready_.reserve(kPlaces);
+  ended_.reserve(kPlaces);
+  for (size_t i = 0; i < kPlaces; ++i) injections_[i].place = static_cast<uint32_t>(i);
   for (size_t i = 0; i < kDriverInjectionsMax; ++i) {
-    injections_[i].place = static_cast<uint32_t>(i);
     injections_[i].room = memory_.get() + i * kRoomBytes;
     free_.push(injections_[i]);
+  }
+  for (size_t i = kPlaces; i > kDriverInjectionsMax; --i) {
+    free_replies_.push_back(&injections_[i - 1]);
   }
 }
 
 Injections::~Injections() {
-  injector_.queue().abandon(*this, 0);
+  queue_.abandon(0);
   if (const size_t left = in_flight(); left != 0) {
     log_.warning("injections given up", {{"count", left}});
   }
-}
-
-// --- handles -----------------------------------------------------------------------------------
-
-Injections::Handle* Injections::find(HANDLE handle) {
-  const auto number = reinterpret_cast<uintptr_t>(handle);
-  Handle& found = handles_[number % kInjectionHandlesMax];
-  return number != 0 && found.number == number ? &found : nullptr;
-}
-
-NTSTATUS Injections::FwpsInjectionHandleCreate0(Driver& driver, ADDRESS_FAMILY family, UINT32 flags,
-                                                HANDLE* handle) {
-  if (handle == nullptr) return STATUS_FWP_NULL_POINTER;
-  *handle = nullptr;
-  if (family != HOOKLINE_AF_UNSPEC && family != HOOKLINE_AF_INET && family != HOOKLINE_AF_INET6) {
-    return STATUS_INVALID_PARAMETER;
-  }
-  if ((flags & ~kKnownTypes) != 0) return STATUS_FWP_INVALID_FLAGS;
-  Lock lock(mutex_);
-  if (refusing_) return STATUS_FWP_TCPIP_NOT_READY;
-  const auto free =
-      std::find_if(handles_.begin(), handles_.end(), [](const Handle& h) { return h.number == 0; });
-  if (free == handles_.end()) return STATUS_INSUFFICIENT_RESOURCES;
-  *free = Handle{};
-  free->number =
-      next_number_++ * kInjectionHandlesMax + static_cast<uint64_t>(free - handles_.begin());
-  free->driver = &driver;
-  free->types = flags == 0 ? kDefaultTypes : flags;
-  free->family = family;
-  free->window_ns = now_ns_.load(std::memory_order_relaxed);
-  free->window_packets = counters_.frames_received.value() + counters_.packets_completed.value();
-  free->counts.handle = free->number;
-  const std::string_view name = driver.name();
-  std::copy_n(name.begin(), std::min(name.size(), free->name.size() - 1), free->name.begin());
-  *handle = reinterpret_cast<HANDLE>(static_cast<uintptr_t>(free->number));
-  return STATUS_SUCCESS;
-}
-
-NTSTATUS Injections::FwpsInjectionHandleDestroy0(Driver& driver, HANDLE handle) {
-  constexpr std::string_view kFunction = "FwpsInjectionHandleDestroy0";
-  Lock lock(mutex_);
-  Handle* found = find(handle);
-  if (found == nullptr) {
-    lock.unlock();
-    driver.breach(kFunction, "the handle is none, or was destroyed before");
-    return STATUS_INVALID_HANDLE;
-  }
-  if (found->closing) return STATUS_FWP_INJECT_HANDLE_CLOSING;
-  const bool in_pump = on_packet_thread() && pumping_;
-  if (t_completing == this || (in_pump && found->pending != 0)) {
-    lock.unlock();
-    driver.breach(kFunction,
-                  "called inside a completion or classifyFn: it would wait for itself; the handle "
-                  "stays");
-    return STATUS_INVALID_DEVICE_STATE;
-  }
-  found->closing = true;
-  closing_flag_.store(true);
-  while (found->pending != 0) {
-    if (on_packet_thread() && !pumping_) {
-      // Nobody else will do it.
-      lock.unlock();
-      injector_.queue().abandon(*this, ECANCELED);
-      pump({now_ns_.load(std::memory_order_relaxed), 0});
-      lock.lock();
-      continue;
-    }
-    lock.unlock();
-    wake();
-    lock.lock();
-    ended_condition_.wait(lock, [&] { return found->pending == 0; });
-  }
-  *found = Handle{};
-  return STATUS_SUCCESS;
-}
-
-void Injections::driver_unloaded(Driver& driver) {
-  Lock lock(mutex_);
-  size_t open = 0;
-  size_t lost = 0;
-  for (Handle& handle : handles_) {
-    if (handle.number == 0 || handle.driver != &driver) continue;
-    ++open;
-    handle.closing = true;
-    handle.deserted = true;
-    handle.driver = nullptr;
-    lost += handle.pending;
-    if (handle.pending == 0) handle = Handle{};
-  }
-  for (size_t i = 0; i < kDriverInjectionsMax; ++i) {
-    if (injections_[i].driver == &driver) injections_[i].abandoned.store(true);
-  }
-  abandoned_ += lost;
-  closing_flag_.store(true);
-  // A completion of it may just be running.
-  if (!on_packet_thread()) {
-    const uint64_t now = pumps_;
-    ended_condition_.wait(lock, [&] { return !pumping_ || pumps_ != now; });
-  }
-  // Nobody else looks at what is abandoned any more.
-  for (size_t i = 0; i < kDriverInjectionsMax; ++i) {
-    Injection& injection = injections_[i];
-    if (injection.driver != &driver || !std::exchange(injection.lent, false)) continue;
-    options_.lists->give_back(*injection.list);
-  }
-  lock.unlock();
-  if (open == 0 && lost == 0) return;
-  wake();
-  driver.breach("FwpsInjectionHandleDestroy0",
-                fmt::format("unloaded with {} injection handles open and {} lists under way; they "
-                            "were closed, and its completions are not called",
-                            open, lost));
-}
-
-Report Injections::report() const {
-  Lock lock(mutex_);
-  Report out;
-  for (const Handle& handle : handles_) {
-    if (handle.number == 0) continue;
-    HandleReport line = handle.counts;
-    line.driver = handle.name.data();
-    line.types = handle.types;
-    line.family = handle.family;
-    line.closing = handle.closing;
-    line.in_flight = handle.pending;
-    out.handles.push_back(std::move(line));
-  }
-  out.in_flight = kDriverInjectionsMax - free_.size;
-  out.held = held_seen_;
-  out.replies_held = replies_held_.load(std::memory_order_relaxed);
-  out.loops_cut = loops_cut_;
-  out.abandoned = abandoned_;
-  return out;
-}
-
-size_t Injections::in_flight() const {
-  Lock lock(mutex_);
-  return kDriverInjectionsMax - free_.size - freed_.size;
 }
 
 // --- accepting ---------------------------------------------------------------------------------
@@ -303,6 +155,10 @@ NTSTATUS Injections::refuse(Driver& driver, HANDLE handle, const Call& call, NTS
 }
 
 NTSTATUS Injections::inject(Driver& driver, HANDLE handle, const Call& call) {
+  if (&driver == server_) {
+    inject_reply(call);
+    return STATUS_SUCCESS;
+  }
   const auto no = [&](NTSTATUS status, std::string_view breach) {
     return refuse(driver, handle, call, status, breach);
   };
@@ -587,7 +443,7 @@ void Injections::give_list_back(Injection& first) {
   list.Status = first.list_status;
   if (!NT_SUCCESS(first.list_status)) tell_parents(list, first.list_status);
   if (std::exchange(first.lent, false)) options_.lists->give_back(list);
-  const Completing completing(this);
+  const InCompletion completing(this);
   const uint8_t before = first.driver->enter(kDispatchLevel);
   first.completion(first.context, &list, true);
   first.driver->leave(before);

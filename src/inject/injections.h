@@ -1,11 +1,16 @@
-// Injection for drivers: what they send and receive anew, each list ending in exactly one
-// completion. The functions are those of the API under their own names, with the driver that calls
-// in front, so that a driver's table of functions is filled by forwarding.
+// Injection: what drivers send and receive anew, and every reply of the server, each list ending in
+// exactly one completion. The functions are those of the API under their own names, with the driver
+// that calls in front, so that a driver's table of functions is filled by forwarding.
 //
 // - STATUS_SUCCESS: the list is the engine's until its completion, which gives its fate in Status.
 //   Anything else: there is no completion and the list is still the caller's.
 // - The bytes, and what sendArgs points to, are copied inside the call. The list itself is not
 //   written to before its completion; then its Next is NULL.
+// - The server calls the same functions for its replies (injector.h). They take the same way, but
+//   enter at the top of the outbound layers, are not marked as injected, and are not copied: a
+//   ReplyList is trusted, and nobody else can have one.
+// - What leaves waits in one queue, in order per interface. A full interface queue (ENOBUFS) is
+//   back-pressure, until it is sent or kInjectDeadlineNs have passed.
 // - Completions run on the packet thread, never on the caller's stack, at DISPATCH_LEVEL
 //   (dispatchLevel TRUE), no lock held. A list of several packets completes when all have ended,
 //   with the first failure. With `inline_completion` they run inside the call instead, with what is
@@ -30,9 +35,13 @@
 
 #include "base/log.h"
 #include "inject/injection.h"
-#include "inject/injector.h"
+#include "inject/neighbours.h"
 #include "inject/report.h"
+#include "inject/transmit_queue.h"
+#include "io/links.h"
+#include "io/packet_port.h"
 #include "io/wakeups.h"
+#include "line/counters.h"
 #include "line/injected_frames.h"
 
 namespace hookline::inject {
@@ -51,10 +60,11 @@ struct InjectionOptions {
 
 class Injections final : public InjectedFrames, private TransmitQueue::Owner {
  public:
-  // Keeps the references. `injector` has the queue that keeps the order with the server's replies.
-  Injections(Injector& injector, io::LinkMonitor& links, Classifier& classifier,
+  // Keeps the references.
+  Injections(io::PacketPort& port, io::LinkMonitor& links, Classifier& classifier,
              const Counters& counters, Logger& log, InjectionOptions options = {});
-  // REQUIRES: no driver calls any more. Whatever is left is given up.
+  // REQUIRES: no driver calls any more, and every reply has completed. Whatever is left is given
+  // up.
   ~Injections();
   Injections(const Injections&) = delete;
   Injections& operator=(const Injections&) = delete;
@@ -122,6 +132,10 @@ class Injections final : public InjectedFrames, private TransmitQueue::Owner {
                                                              HANDLE* injection_context);
   // NOLINTEND(readability-identifier-naming)
 
+  // The server's handle for its replies, once. `server` outlives this. Its calls are for the packet
+  // thread, and for ReplyLists only; at most kInjectionsMax may be under way.
+  HANDLE open_for_replies(Driver& server);
+
   // A driver's code is about to go, after its unload function: handles that it left open are a
   // breach and are destroyed; what they had under way loses its completion. When it returns, no
   // function of the driver runs or will run.
@@ -136,11 +150,15 @@ class Injections final : public InjectedFrames, private TransmitQueue::Owner {
   void pump(Now now);
   // pump() has something to do now.
   bool due() const;
-  // Something is under way that time, the receiver or a driver ends: look again soon.
+  // Something is under way that time or the receiver ends: look again soon. A callout that lets go
+  // wakes by itself.
   bool waits() const;
-  // Completes everything with STATUS_CANCELLED and accepts nothing any more.
+  // Completes everything with STATUS_CANCELLED and accepts nothing any more. Replies of which a
+  // callout holds a clone stay: the bytes are the packet's.
   void abandon(Now now);
-  size_t in_flight() const;
+  // Those, too. REQUIRES: no callout runs any more.
+  void abandon_held(Now now);
+  size_t in_flight() const;  // of drivers
 
   // InjectedFrames
   size_t waiting() const override { return inbound_.size; }
@@ -198,6 +216,7 @@ class Injections final : public InjectedFrames, private TransmitQueue::Owner {
 
   // Accepting (injections.cc, injections_api.cc): any thread.
   NTSTATUS inject(Driver& driver, HANDLE handle, const Call& call);
+  void inject_reply(const Call& call);
   NTSTATUS refuse(Driver& driver, HANDLE handle, const Call& call, NTSTATUS status,
                   std::string_view breach);
   NTSTATUS admit(Driver& driver, HANDLE handle, const Call& call, size_t lists, size_t packets,
@@ -223,6 +242,8 @@ class Injections final : public InjectedFrames, private TransmitQueue::Owner {
   // On their way (injections_pump.cc): packet thread.
   void start(Injection& injection, Now now);
   void send(Injection& injection, Now now);
+  void send_reply(Injection& injection, Now now);
+  Verdict classify_reply(ReplyList& reply, MutableBytes frame, Now now);
   void receive(Injection& injection);
   int put_on_way(Injection& injection, uint32_t& mtu);
   Way find_way(const Injection& injection);
@@ -236,17 +257,18 @@ class Injections final : public InjectedFrames, private TransmitQueue::Owner {
   void complete(Injection& first);
   void give_list_back(Injection& first);
   void free_if_done(Injection& injection);
+  void retire(Handle& handle);
+  void count_replies(Handle& handle);
   void end_pump();
   void warn_held(Now now);
 
-  Injector& injector_;
   io::LinkMonitor& links_;
   Classifier& classifier_;
   const Counters& counters_;
   Logger& log_;
   const InjectionOptions options_;
 
-  std::unique_ptr<Injection[]> injections_;
+  std::unique_ptr<Injection[]> injections_;  // the drivers', then those for replies
   std::unique_ptr<uint8_t[]> memory_;
   std::unique_ptr<SlotMark[]> slots_;  // by the packet's slot
 
@@ -263,9 +285,10 @@ class Injections final : public InjectedFrames, private TransmitQueue::Owner {
   uint64_t loops_cut_ = 0;
   uint64_t abandoned_ = 0;
   size_t held_seen_ = 0;
+  size_t replies_held_ = 0;
+  std::vector<HandleReport> retired_;  // by driver: of handles that are no more
 
   std::atomic<size_t> incoming_size_{0};
-  std::atomic<size_t> replies_held_{0};
   std::atomic<bool> released_flag_{false};
   std::atomic<bool> closing_flag_{false};
   std::atomic<bool> wake_pending_{false};
@@ -273,11 +296,17 @@ class Injections final : public InjectedFrames, private TransmitQueue::Owner {
   std::atomic<std::thread::id> packet_thread_{};
 
   // Packet thread.
-  Fifo started_;                   // taken from incoming_, not looked at yet
-  Fifo inbound_;                   // for the receiver
-  std::vector<Injection*> held_;   // bytes that callouts hold
-  std::vector<Injection*> ready_;  // lists to be completed, in order
-  std::vector<Ended> ended_;       // since the last end_pump()
+  TransmitQueue queue_;
+  RecentNeighbours neighbours_;  // where replies went
+  Driver* server_ = nullptr;
+  uint32_t server_place_ = 0;                   // of its handle
+  std::vector<Injection*> free_replies_;        // last in, first out: they stay warm in the cache
+  std::array<uint32_t, kKindCount> replies_{};  // since the last pump
+  Fifo started_;                                // taken from incoming_, not looked at yet
+  Fifo inbound_;                                // for the receiver
+  std::vector<Injection*> held_;                // bytes that callouts hold
+  std::vector<Injection*> ready_;               // lists to be completed, in order
+  std::vector<Ended> ended_;                    // since the last end_pump()
   Fifo freed_;
   size_t transmitting_ = 0;
   int64_t held_warned_ns_ = 0;

@@ -46,9 +46,25 @@ TEST(InjectionsHandles, HandlesHaveTypesFamiliesAndAnEnd) {
 TEST(InjectionsHandles, ThereAreSoManyHandles) {
   House h;
   HANDLE out = nullptr;
-  for (size_t i = 1; i < kInjectionHandlesMax; ++i) h.open();
+  for (size_t i = 2; i < kInjectionHandlesMax; ++i) h.open();  // one is the server's, one is there
   EXPECT_EQ(h.injections.FwpsInjectionHandleCreate0(h.driver, 0, 0, &out),
             STATUS_INSUFFICIENT_RESOURCES);
+}
+
+TEST(InjectionsHandles, SumsOutliveTheHandle) {
+  House h;
+  TestList list(frame_with(1));
+  EXPECT_EQ(h.fate_of(list.list), STATUS_SUCCESS);
+  EXPECT_EQ(h.injections.FwpsInjectionHandleDestroy0(h.driver, h.handle), STATUS_SUCCESS);
+  h.handle = h.open();
+  EXPECT_EQ(h.fate_of(list.list), STATUS_SUCCESS);
+  EXPECT_EQ(h.injections.FwpsInjectionHandleDestroy0(h.driver, h.handle), STATUS_SUCCESS);
+  const Report report = h.injections.report();
+  EXPECT_TRUE(report.handles.empty());
+  ASSERT_EQ(report.retired.size(), 1u);
+  EXPECT_EQ(report.retired[0].driver, "a driver");
+  EXPECT_EQ(report.retired[0].injected[static_cast<size_t>(Kind::MacSend)], 2u);
+  EXPECT_EQ(report.retired[0].ended[static_cast<size_t>(End::Success)], 2u);
 }
 
 // Rule 15.

@@ -110,7 +110,7 @@ TEST(InjectionsLists, ARepeatedReplyLeavesOnceAndEndsWithItsClone) {
   h.bench.port.failing[3] = ENETDOWN;
   std::map<uint32_t, int> ended;
   for (uint32_t i = 0; i < 6; ++i) h.bench.submit(h.bench.datagram(broadcast()));
-  EXPECT_TRUE(h.bench.completions().empty());
+  EXPECT_NE(h.bench.injector.in_flight(), 0u);
   e.run();
   for (const auto& [id, error] : h.bench.completions()) ended[id] = error;
   EXPECT_EQ(ended,

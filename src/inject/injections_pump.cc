@@ -73,12 +73,9 @@ void add_ethernet(Injection& injection, const MacAddress& destination, const Mac
 void Injections::pump(Now now) {
   if (!on_packet_thread()) packet_thread_.store(std::this_thread::get_id());
   now_ns_.store(now.boot_ns, std::memory_order_relaxed);
-  if (const size_t held = injector_.held(); held != replies_held_.load(std::memory_order_relaxed)) {
-    replies_held_.store(held, std::memory_order_relaxed);
-  }
   // Before looking: what comes after wakes again.
   if (wake_pending_.load(std::memory_order_relaxed)) wake_pending_.exchange(false);
-  if (!due() && !waits() && !closing_flag_.load()) return;
+  if (!due() && !waits() && !closing_flag_.load(std::memory_order_relaxed)) return;
   const bool released = released_flag_.exchange(false);
   {
     Lock lock(mutex_);
@@ -91,7 +88,7 @@ void Injections::pump(Now now) {
   for (size_t i = 0; i < kPacketsPerPump && started_.first != nullptr; ++i) {
     start(*started_.pop(), now);
   }
-  if (transmitting_ != before || before != 0) injector_.queue().flush(now);
+  if (transmitting_ != before || before != 0) queue_.flush(now);
   if (!held_.empty() && (released || options_.lists == nullptr)) look_at_held();
   if (closing_flag_.load()) cancel_closing();
   end_pump();
@@ -104,10 +101,12 @@ bool Injections::due() const {
 }
 
 bool Injections::waits() const {
-  return transmitting_ != 0 || !held_.empty() || inbound_.first != nullptr;
+  const bool polls = options_.lists == nullptr && !held_.empty();
+  return transmitting_ != 0 || polls || inbound_.first != nullptr;
 }
 
 void Injections::start(Injection& injection, Now now) {
+  if (injection.reply != nullptr) return send_reply(injection, now);
   if (injection.mark.hops > kInjectionHopsMax) {
     injection.looped = true;
     return settle(injection, STATUS_UNSUCCESSFUL);
@@ -145,8 +144,7 @@ void Injections::send(Injection& injection, Now now) {
   const Verdict verdict = classify(injection, now);
   if (verdict == Verdict::Block) return settle(injection, STATUS_ACCESS_DENIED);
   if (verdict == Verdict::Absorb) return settle(injection, STATUS_SUCCESS);
-  TransmitQueue::Item item{this,
-                           injection.place,
+  TransmitQueue::Item item{injection.place,
                            injection.ifindex,
                            injection.bytes(),
                            now.boot_ns + kInjectDeadlineNs,
@@ -166,7 +164,7 @@ void Injections::send(Injection& injection, Now now) {
     item.destination_port = load_be16(&packet[udp_at + 2]);
   }
   ++transmitting_;
-  injector_.queue().push(item);
+  queue_.push(item);
 }
 
 // Finds the way of an IP packet, mends it and writes its Ethernet header. An errno value.
@@ -209,7 +207,7 @@ Injections::Way Injections::find_way(const Injection& injection) {
       return *way;
     }
   }
-  if (const Neighbour* known = injector_.neighbours().find(to)) {
+  if (const Neighbour* known = neighbours_.find(to)) {
     if (const auto way = by(known->ifindex, known->mac, known->vlan)) return *way;
   }
   const uint32_t named = injection.ifindex != 0 ? injection.ifindex : injection.hint_ifindex;
@@ -313,7 +311,7 @@ void Injections::classified(Packet& packet, Verdict verdict) {
 // --- the end -------------------------------------------------------------------------------------
 
 bool Injections::is_held(const Injection& injection) const {
-  if (injection.shown && injection.indication.children() > 0) return true;
+  if (injection.shown && injection.shown_as().children() > 0) return true;
   return injection.slot_list != nullptr &&
          __atomic_load_n(&injection.slot_list->ChildRefCount, __ATOMIC_ACQUIRE) > 1;
 }
@@ -349,7 +347,7 @@ void Injections::look_at_held() {
 void Injections::count_part(Injection& injection) {
   NTSTATUS status = injection.fate;
   if (NT_SUCCESS(status) && injection.shown) {
-    status = __atomic_load_n(&injection.indication.list.Status, __ATOMIC_RELAXED);
+    status = __atomic_load_n(&injection.shown_as().list.Status, __ATOMIC_RELAXED);
   }
   if (injection.slot_list != nullptr) {
     NET_BUFFER_LIST& list = *std::exchange(injection.slot_list, nullptr);
@@ -366,7 +364,11 @@ void Injections::count_part(Injection& injection) {
 
 void Injections::free_if_done(Injection& injection) {
   if (injection.held || (injection.first == &injection && !injection.completed)) return;
-  freed_.push(injection);
+  if (injection.reply != nullptr) {
+    free_replies_.push_back(&injection);
+  } else {
+    freed_.push(injection);
+  }
 }
 
 // What is held by others, or waits for the receiver, would keep its handle's owner waiting.
@@ -386,7 +388,7 @@ void Injections::cancel_closing() {
     }
   }
   for (Injection* injection : held) {
-    if (injection->counted || !is_closing(*injection)) continue;
+    if (injection->reply != nullptr || injection->counted || !is_closing(*injection)) continue;
     if (NT_SUCCESS(injection->fate)) injection->fate = STATUS_CANCELLED;
     count_part(*injection);
   }
@@ -410,6 +412,7 @@ void Injections::end_pump() {
   for (size_t i = 0; i < ready_.size(); ++i) complete(*ready_[i]);
   ready_.clear();
   Lock lock(mutex_);
+  if (server_ != nullptr) count_replies(handles_[server_place_]);
   for (const Ended& ended : ended_) {
     Handle& handle = handles_[ended.handle];
     ++handle.counts.ended[static_cast<size_t>(end_of(ended.status))];
@@ -417,7 +420,7 @@ void Injections::end_pump() {
       ++handle.counts.loops_cut;
       ++loops_cut_;
     }
-    if (--handle.pending == 0 && handle.deserted) handle = Handle{};
+    if (--handle.pending == 0 && handle.deserted) retire(handle);
   }
   ended_.clear();
   for (Injection* injection = freed_.first; injection != nullptr; injection = injection->next) {
@@ -425,7 +428,9 @@ void Injections::end_pump() {
   }
   // Those that are still warm in the cache are used first.
   free_.prepend(freed_);
-  held_seen_ = held_.size();
+  replies_held_ = static_cast<size_t>(std::count_if(
+      held_.begin(), held_.end(), [](const Injection* held) { return held->reply != nullptr; }));
+  held_seen_ = held_.size() - replies_held_;
   pumping_ = false;
   ++pumps_;
   if (!closing_flag_.load()) return;
@@ -444,7 +449,7 @@ void Injections::abandon(Now now) {
   }
   // Nothing new comes in; what has not begun begins, and is cancelled.
   do {
-    injector_.queue().abandon(*this, ECANCELED);
+    queue_.abandon(ECANCELED);
     pump(now);
   } while (started_.first != nullptr || transmitting_ != 0 || !ready_.empty());
 }

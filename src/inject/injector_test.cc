@@ -137,7 +137,8 @@ TEST(Injector, AFullQueueIsWaitedForInOrder) {
   b.injector.submit(std::move(batch), b.now);
   using All = std::vector<std::pair<uint32_t, int>>;
   EXPECT_EQ(b.completions(), (All{{0, 0}, {1, 0}, {4, 0}}));
-  EXPECT_EQ(b.injector.waiting(), 3u);
+  EXPECT_EQ(b.injector.in_flight(), 3u);
+  EXPECT_TRUE(b.injections.waits());
   b.submit(b.datagram(broadcast()));  // must not overtake
   b.port.room[1] = 3;
   EXPECT_EQ(b.completions(), (All{{2, 0}, {3, 0}, {5, 0}}));
@@ -214,7 +215,7 @@ TEST(Injector, AbandonedOnesCompleteToo) {
   Bench b;
   b.port.room[1] = 1;
   for (int i = 0; i < 3; ++i) b.submit(b.datagram(broadcast()));
-  b.injector.abandon(ECANCELED);
+  b.injections.abandon(b.now);
   using All = std::vector<std::pair<uint32_t, int>>;
   EXPECT_EQ(b.completions(), (All{{0, 0}, {1, ECANCELED}, {2, ECANCELED}}));
 }
@@ -224,7 +225,7 @@ TEST(Injector, ATransientErrorIsTriedOnceMore) {
   b.port.failing = {{0, ENETDOWN}};
   b.port.fail_once = true;
   b.submit(b.datagram(broadcast()));
-  EXPECT_EQ(b.injector.waiting(), 1u);
+  EXPECT_EQ(b.injector.in_flight(), 1u);
   using All = std::vector<std::pair<uint32_t, int>>;
   EXPECT_EQ(b.completions(), (All{{0, 0}}));
   EXPECT_EQ(b.port.sent.size(), 1u);
@@ -283,7 +284,7 @@ TEST(Injector, WhatIsAbsorbedEndsWhenItsLastCloneHasGone) {
   };
   b.submit(b.datagram(broadcast()));
   EXPECT_TRUE(b.completions().empty());
-  EXPECT_EQ(b.injector.held(), 1u);
+  EXPECT_EQ(b.injections.report().replies_held, 1u);
   EXPECT_EQ(b.injector.room(), kInjectionsMax - 1);
   first->let_go();
   EXPECT_TRUE(b.completions().empty());
@@ -325,6 +326,37 @@ TEST(Injector, AClonesFailureIsTheReplysOwn) {
   // Its place is used again, without any of that.
   b.classifier.at = nullptr;
   EXPECT_EQ(b.error_of(b.datagram(broadcast())), 0);
+}
+
+TEST(Injector, WhatIsHeldAtTheEndIsCancelledWhenNoCalloutRuns) {
+  Bench b;
+  std::unique_ptr<TestList> clone;
+  b.classifier.at = [&](auto&, NET_BUFFER_LIST* list, Depth) {
+    clone = TestList::clone_of(*list);
+    return Verdict::Absorb;
+  };
+  b.submit(b.datagram(broadcast()));
+  b.injections.abandon(b.now);
+  EXPECT_TRUE(b.completions().empty()) << "the clone's bytes are the packet's";
+  b.injections.abandon_held(b.now);
+  using All = std::vector<std::pair<uint32_t, int>>;
+  EXPECT_EQ(b.completions(), (All{{0, ECANCELED}}));
+}
+
+TEST(Injector, EachReplyIsAnInjectionOfTheServers) {
+  Bench b;
+  b.links.hops[ip("192.0.2.1").value] = {3, ip("10.3.0.1"), kRelayMac};
+  b.error_of(b.datagram(broadcast()));
+  b.error_of(b.datagram(direct("10.1.0.50")));
+  b.error_of(b.datagram(routed("192.0.2.1")));
+  b.error_of(b.datagram(routed("192.0.2.9")));
+  const HandleReport replies = b.injections.report().replies;
+  EXPECT_EQ(replies.driver, "hookline");
+  EXPECT_EQ(replies.injected[static_cast<size_t>(Kind::MacSend)], 2u);
+  EXPECT_EQ(replies.injected[static_cast<size_t>(Kind::TransportSend)], 2u);
+  EXPECT_EQ(replies.ended[static_cast<size_t>(End::Success)], 3u);
+  EXPECT_EQ(replies.ended[static_cast<size_t>(End::Failed)], 1u);
+  EXPECT_EQ(replies.in_flight, 0u);
 }
 
 // Whatever is submitted, in whatever batches, over interfaces that fill up, fail and recover: each

@@ -185,18 +185,22 @@ class FakeClassifier final : public Classifier {
 };
 
 struct Bench {
+  explicit Bench(InjectionOptions options = {})
+      : injections(port, links, classifier, counters, log, options) {}
   PacketPool pool{kInjectionsMax + 1};
   FakeLinks links;
   FakePort port;
   Counters counters;
   FakeClassifier classifier;
-  Injector injector{port, links, counters, classifier};
+  Logger log{stderr, LogLevel::Error};
+  Injections injections;
+  Injector injector{injections, links, counters, log};
   Now now{1'000'000'000, 0};
   uint32_t next_id = 0;
 
   ~Bench() {
-    injector.abandon(ECANCELED);
-    injector.abandon_held(ECANCELED);
+    injections.abandon(now);
+    injections.abandon_held(now);
     while (injector.in_flight() != 0) end(injector.completions(now));
     EXPECT_EQ(pool.available(), pool.size());
   }
@@ -367,8 +371,7 @@ struct Sink {
 
 // Everything that injections need, one driver, and a handle of every type.
 struct House {
-  explicit House(InjectionOptions options = {})
-      : injections(bench.injector, bench.links, bench.classifier, bench.counters, log, options) {
+  explicit House(InjectionOptions options = {}) : bench(options) {
     bench.port.any_frames = true;
     injections.pump(bench.now);
     handle = open();
@@ -432,10 +435,9 @@ struct House {
   static constexpr UINT32 kAllTypes =
       FWPS_INJECTION_TYPE_TRANSPORT | FWPS_INJECTION_TYPE_NETWORK | FWPS_INJECTION_TYPE_L2;
   Bench bench;
-  Logger log{stderr, LogLevel::Error};
+  Injections& injections = bench.injections;
   FakeDriver driver;
   Sink sink;
-  Injections injections;
   HANDLE handle = nullptr;
 };
 

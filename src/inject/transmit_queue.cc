@@ -13,8 +13,8 @@ constexpr int kPending = -1;
 
 }  // namespace
 
-TransmitQueue::TransmitQueue(io::PacketPort& port, size_t capacity)
-    : port_(port), capacity_(capacity) {
+TransmitQueue::TransmitQueue(io::PacketPort& port, Owner& owner, size_t capacity)
+    : port_(port), owner_(owner), capacity_(capacity) {
   waiting_.reserve(capacity);
   blocked_.reserve(capacity);
 }
@@ -70,9 +70,9 @@ void TransmitQueue::collect_ended(Now now) {
   auto kept = waiting_.begin();
   for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
     if (it->error != kPending) {
-      it->owner->transmitted(it->token, it->error);
+      owner_.transmitted(it->token, it->error);
     } else if (now.boot_ns >= it->deadline_ns) {
-      it->owner->transmitted(it->token, ENOBUFS);
+      owner_.transmitted(it->token, ENOBUFS);
     } else {
       if (kept != it) *kept = *it;
       ++kept;
@@ -81,17 +81,9 @@ void TransmitQueue::collect_ended(Now now) {
   waiting_.erase(kept, waiting_.end());
 }
 
-void TransmitQueue::abandon(const Owner& owner, int error) {
-  auto kept = waiting_.begin();
-  for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
-    if (it->owner == &owner) {
-      it->owner->transmitted(it->token, error);
-    } else {
-      if (kept != it) *kept = *it;
-      ++kept;
-    }
-  }
-  waiting_.erase(kept, waiting_.end());
+void TransmitQueue::abandon(int error) {
+  for (const Item& item : waiting_) owner_.transmitted(item.token, error);
+  waiting_.clear();
 }
 
 bool TransmitQueue::is_blocked(uint32_t ifindex) const {

@@ -1,5 +1,5 @@
 // What leaves the machine, in order: frames of the server's replies and of drivers' injections
-// alike. Each is tried until it has left, has failed for good, or its deadline has passed; its
+// alike. Each is tried until it has left, has failed for good, or its deadline has passed; the
 // owner is told once, with the errno of its own send.
 //
 // A full interface queue (ENOBUFS) is back-pressure: nothing of that interface overtakes what waits
@@ -19,7 +19,7 @@ namespace hookline::inject {
 
 class TransmitQueue {
  public:
-  // Whoever put something in.
+  // Who puts something in.
   class Owner {
    public:
     // `error` is 0 or an errno value. Must not call the queue.
@@ -30,7 +30,6 @@ class TransmitQueue {
   };
 
   struct Item {
-    Owner* owner;
     uint32_t token;  // the owner's name for it
     uint32_t ifindex;
     Bytes frame;  // empty: `payload` by the port's UDP socket
@@ -44,16 +43,17 @@ class TransmitQueue {
     int error;   // the queue's own
   };
 
-  TransmitQueue(io::PacketPort& port, size_t capacity);
+  // Keeps the references.
+  TransmitQueue(io::PacketPort& port, Owner& owner, size_t capacity);
 
   bool empty() const { return waiting_.empty(); }
   size_t size() const { return waiting_.size(); }
   // REQUIRES: fewer than `capacity` wait. The bytes stay where they are until the owner is told.
   void push(const Item& item);
-  // Sends what the interfaces take, in order, and tells the owners of what has ended.
+  // Sends what the interfaces take, in order, and tells the owner of what has ended.
   void flush(Now now);
-  // Ends everything of `owner` that waits, with `error`, in order.
-  void abandon(const Owner& owner, int error);
+  // Ends everything that waits, with `error`, in order.
+  void abandon(int error);
 
  private:
   void send_frames(size_t count);
@@ -62,6 +62,7 @@ class TransmitQueue {
   bool is_blocked(uint32_t ifindex) const;
 
   io::PacketPort& port_;
+  Owner& owner_;
   size_t capacity_;
   std::vector<Item> waiting_;      // in order
   std::vector<uint32_t> blocked_;  // interfaces whose queue is full, during flush()

@@ -2,8 +2,10 @@
 // number whole, not all of them at one instant.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 
 #include "line/drop.h"
@@ -23,6 +25,33 @@ class Counter {
   std::atomic<uint64_t> value_{0};
 };
 
+// How long something took, in classes that double.
+class Latency {
+ public:
+  // 16 us to 2^17 times that, 2.1 s; the last class is everything above.
+  static constexpr int64_t kFirstNs = 16'000;
+  static constexpr size_t kClasses = 19;
+
+  void add(int64_t ns) {
+    classes_[class_of(ns)].add();
+    sum_ns_.add(ns < 0 ? 0 : static_cast<uint64_t>(ns));
+  }
+  uint64_t count(size_t which) const { return classes_[which].value(); }
+  uint64_t sum_ns() const { return sum_ns_.value(); }
+  // The longest that belongs to a class but the last.
+  static constexpr int64_t bound_ns(size_t which) { return kFirstNs << which; }
+
+ private:
+  static size_t class_of(int64_t ns) {
+    if (ns <= kFirstNs) return 0;
+    const auto doublings = std::bit_width(static_cast<uint64_t>((ns - 1) / kFirstNs));
+    return std::min(static_cast<size_t>(doublings), kClasses - 1);
+  }
+
+  std::array<Counter, kClasses> classes_;
+  Counter sum_ns_;
+};
+
 struct Counters {
   std::array<Counter, kDropCount> drops;
   std::array<Counter, kMessageTypeCount> received;  // by MessageType; None is BOOTP
@@ -31,6 +60,7 @@ struct Counters {
   Counter packets_entered;  // got a slot: entered == completed + packet drops + in flight
   Counter packets_completed;
   Counter send_failures;       // completed, but the frame did not leave
+  Latency replies;             // sent: from the packet's arrival to the completion of its injection
   Counter replies_suppressed;  // completed, and a callout wanted no reply
   Counter leases_granted;      // new bindings
   Counter leases_renewed;

@@ -60,9 +60,9 @@ Core::Core(World world, std::shared_ptr<const Config> config)
       decoder_(ends_),
       encoder_(ends_),
       lists_(tell(injections_)),
-      injector_(world.port, links_, counters_, filters_),
-      injections_(injector_, links_, filters_, counters_, world.log,
+      injections_(world.port, links_, filters_, counters_, world.log,
                   injection_options(world_, *config_, lists_, pool_)),
+      injector_(injections_, links_, counters_, world.log),
       engine_(std::make_unique<lease::Engine>(ends_, world.hash_seed)) {
   receiver_.take_also(&injections_);
   filter_.report_injected(&injections_);
@@ -92,7 +92,7 @@ Result<void> Core::open(store::Journal::Options journal_options) {
   apply_rules();
   parked_.configure(config_->leases);
   pipeline_ = std::make_unique<Pipeline>(Stages{receiver_, filter_, callouts_, decoder_, *engine_,
-                                                *journal_, encoder_, injector_, &injections_},
+                                                *journal_, encoder_, injector_, injections_},
                                          world_.clock, links_, gate_, in_flight_, parked_, ends_,
                                          traces_, counters_, world_.log);
   return {};

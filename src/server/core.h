@@ -137,8 +137,8 @@ class Core {
   wire::Decoder decoder_;
   wire::Encoder encoder_;
   inject::Lists lists_;
-  inject::Injector injector_;
   inject::Injections injections_;
+  inject::Injector injector_;
   lease::LeaseClock lease_clock_;
   bool step_unrecorded_ = false;  // of the wall clock, by the journal
   store::Recovered recovered_;

@@ -2,27 +2,32 @@
 
 namespace hookline::server {
 
-bool Mailbox::call(const std::function<void()>& job) {
+Mailbox::Outcome Mailbox::call(const std::function<void()>& job) {
   const std::lock_guard one_caller(callers_);
   std::unique_lock lock(mutex_);
-  if (closed_) return false;
+  if (closed_) return Outcome::Closed;
+  done_ = false;
   job_.store(&job, std::memory_order_release);
   wakeups_.wake();
-  done_.wait(lock, [this] { return closed_ || job_.load(std::memory_order_relaxed) == nullptr; });
-  const bool ran = job_.load(std::memory_order_relaxed) == nullptr;
+  const auto is_over = [this] { return done_ || closed_; };
+  if (!changed_.wait_for(lock, patience_, is_over)) {
+    if (job_.exchange(nullptr) != nullptr) return Outcome::Refused;
+    changed_.wait(lock, is_over);  // it has begun
+  }
   job_.store(nullptr, std::memory_order_relaxed);
-  return ran;
+  return done_ ? Outcome::Done : Outcome::Closed;
 }
 
 void Mailbox::serve() {
-  const std::function<void()>* job = job_.load(std::memory_order_acquire);
+  if (job_.load(std::memory_order_relaxed) == nullptr) return;
+  const std::function<void()>* job = job_.exchange(nullptr, std::memory_order_acquire);
   if (job == nullptr) return;
   (*job)();
   {
     const std::lock_guard lock(mutex_);
-    job_.store(nullptr, std::memory_order_relaxed);
+    done_ = true;
   }
-  done_.notify_all();
+  changed_.notify_all();
 }
 
 void Mailbox::close() {
@@ -30,7 +35,7 @@ void Mailbox::close() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
   }
-  done_.notify_all();
+  changed_.notify_all();
 }
 
 }  // namespace hookline::server

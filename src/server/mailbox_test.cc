@@ -26,10 +26,11 @@ TEST(Mailbox, RunsEachJobOnceOnTheServingThread) {
   });
   const std::thread::id packet_thread_id = packet_thread.get_id();
   for (int i = 1; i <= 100; ++i) {
-    EXPECT_TRUE(mailbox.call([&] {
+    const auto job = [&] {
       sum += i;
       ran_on = std::this_thread::get_id();
-    }));
+    };
+    EXPECT_EQ(mailbox.call(job), Mailbox::Outcome::Done);
   }
   EXPECT_EQ(ran_on, packet_thread_id);
   stop = true;
@@ -42,12 +43,44 @@ TEST(Mailbox, NobodyWaitsForAThreadThatStopped) {
   CountingWakeups wakeups;
   Mailbox mailbox(wakeups);
   bool ran = false;
-  std::thread caller([&] { EXPECT_FALSE(mailbox.call([&] { ran = true; })); });
+  std::thread caller(
+      [&] { EXPECT_EQ(mailbox.call([&] { ran = true; }), Mailbox::Outcome::Closed); });
   while (wakeups.wakes == 0) std::this_thread::yield();
   mailbox.close();
   caller.join();
   EXPECT_FALSE(ran);
-  EXPECT_FALSE(mailbox.call([&] { ran = true; }));
+  EXPECT_EQ(mailbox.call([&] { ran = true; }), Mailbox::Outcome::Closed);
+}
+
+TEST(Mailbox, AJobThatNobodyBeginsWithIsTakenBack) {
+  CountingWakeups wakeups;
+  Mailbox mailbox(wakeups, std::chrono::milliseconds(1));
+  bool ran = false;
+  EXPECT_EQ(mailbox.call([&] { ran = true; }), Mailbox::Outcome::Refused);
+  mailbox.serve();
+  EXPECT_FALSE(ran);
+}
+
+TEST(Mailbox, AJobThatWasBegunIsWaitedFor) {
+  CountingWakeups wakeups;
+  Mailbox mailbox(wakeups, std::chrono::milliseconds(1));
+  std::atomic<bool> stop{false};
+  std::thread packet_thread([&] {
+    while (!stop) mailbox.serve();
+    mailbox.close();
+  });
+  bool ended = false;
+  Mailbox::Outcome outcome = Mailbox::Outcome::Refused;
+  while (outcome == Mailbox::Outcome::Refused) {  // a busy machine may be that late
+    outcome = mailbox.call([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      ended = true;
+    });
+    EXPECT_EQ(ended, outcome == Mailbox::Outcome::Done);
+  }
+  stop = true;
+  packet_thread.join();
+  EXPECT_EQ(outcome, Mailbox::Outcome::Done);
 }
 
 }  // namespace

@@ -83,8 +83,19 @@ OperatorService::OperatorService(Core& core, Mailbox& mailbox, io::Clock& clock,
       config_loaded_s_(started_.wall_ns / kNsPerSecond) {}
 
 Result<void> OperatorService::on_packet_thread(const std::function<void()>& job) {
-  if (mailbox_.call(job)) return {};
-  return fail(ErrorKind::Busy, "the server is stopping");
+  switch (mailbox_.call(job)) {
+    case Mailbox::Outcome::Done:
+      return {};
+    case Mailbox::Outcome::Closed:
+      return fail(ErrorKind::Busy, "the server is stopping");
+    case Mailbox::Outcome::Refused:
+      break;
+  }
+  const std::string inside = drivers_.running();
+  return fail(ErrorKind::Busy,
+              inside.empty() ? "the packet thread does not answer"
+                             : "the packet thread hangs: it is inside of the packet callout " +
+                                   inside + ", and only a restart helps");
 }
 
 Result<control::Status> OperatorService::status() {

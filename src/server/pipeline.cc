@@ -68,16 +68,14 @@ bool Pipeline::turn(Now now) {
 
 // What packet callouts have injected. True: there is more, here or for the receiver.
 bool Pipeline::pump(Now now) {
-  if (stages_.injections == nullptr) return false;
-  stages_.injections->pump(now);
-  return stages_.injections->due() || (!holding_ && stages_.injections->waiting() != 0);
+  stages_.injections.pump(now);
+  return stages_.injections.due() || (!holding_ && stages_.injections.waiting() != 0);
 }
 
 int64_t Pipeline::idle_until(Now now) const {
-  // A full queue, or a callout that holds a packet, does not say when it is over.
-  const bool waits = stages_.injector.waiting() != 0 || stages_.injector.held() != 0 ||
-                     (stages_.injections != nullptr && stages_.injections->waits());
-  if (waits) return std::min(now.boot_ns + kInjectRetryNs, parked_.next_due_ns());
+  // A full queue does not say when it is over.
+  if (stages_.injections.waits())
+    return std::min(now.boot_ns + kInjectRetryNs, parked_.next_due_ns());
   const LeaseSeconds expiry = stages_.engine.next_expiry();
   // Once a second whatever happens: the clock is read, a full disk is tried again.
   const bool due = expiry != 0 && expiry <= now.lease_s;
@@ -229,10 +227,12 @@ bool Pipeline::send(Batch<Reply> replies, Now now) {
 }
 
 bool Pipeline::finish(Batch<Completion> completions, Now now) {
-  const bool any = !completions.empty();
+  if (completions.empty()) return false;
+  const int64_t sent_ns = clock_.read().boot_ns;
   for (Completion& completion : completions) {
     const Packet& packet = completion.packet();
     if (completion.error() == 0) {
+      counters_.replies.add(sent_ns - packet.ingress.arrived_ns);
       if (packet.traced) {
         trace(packet, "sent",
               fmt::format("{} to {}", message_type_name(packet.reply_type),
@@ -244,7 +244,7 @@ bool Pipeline::finish(Batch<Completion> completions, Now now) {
     endings_.complete(std::move(completion).release());
   }
   completions.clear();
-  return any;
+  return true;
 }
 
 void Pipeline::note_not_sent(const Packet& packet, int error, Now now) {
@@ -329,13 +329,12 @@ void Pipeline::drain(Now now) {
   for (Request& request : deferred_) endings_.drop(std::move(request), Drop::ShuttingDown);
   deferred_.clear();
   parked_.drop_all(endings_, Drop::ShuttingDown);
-  if (stages_.injections != nullptr) stages_.injections->abandon(now);
-  stages_.injector.abandon(ECANCELED);
+  stages_.injections.abandon(now);
   finish_all(now);
 }
 
 void Pipeline::drain_held(Now now) {
-  stages_.injector.abandon_held(ECANCELED);
+  stages_.injections.abandon_held(now);
   finish_all(now);
 }
 

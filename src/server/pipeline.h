@@ -45,7 +45,7 @@ struct Stages {
   store::Journal& journal;
   wire::Encoder& encoder;
   inject::Injector& injector;
-  inject::Injections* injections = nullptr;  // of packet callouts; null: there are none
+  inject::Injections& injections;
 };
 
 // An address that `packet` would have got, and that somebody uses already.
@@ -80,8 +80,8 @@ class Pipeline {
   void hold_receiving(bool hold) { holding_ = hold; }
 
   // Ends every packet that is still inside: replies under way complete, the rest is dropped.
-  // Injections of packet callouts are cancelled, and none is accepted any more. Replies that a
-  // callout holds stay until it is unloaded: drain_held().
+  // Injections are cancelled, and none is accepted any more. Replies that a callout holds stay
+  // until it is unloaded: drain_held().
   void drain(Now now);
   // REQUIRES: drain(), and no packet callout runs any more.
   void drain_held(Now now);

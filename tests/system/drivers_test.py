@@ -549,6 +549,22 @@ class Negative(DriverTest):
         self.server.process.terminate()
         self.assertRegex(self.server.process.log(), r"driver not unloaded.*blocks_at_unload")
 
+    def test_hangs_in_classify(self):
+        """It has the packet thread: nobody is served any more, but it is said who it is, and the
+        server still ends when it is told to."""
+        self.serve(config(more=driver(self.place("hangs_in_classify",
+                                                 negative("hangs_in_classify")))))
+        wire = self.wire()
+        wire.send(discover(MAC))
+        wait_for("the driver to hang", lambda: self.row("driver")["inside"])
+        status, _, error = self.server.try_ask("status")
+        self.assertEqual(status, 1)
+        self.assertIn("inside of the packet callout hangs_in_classify", error)
+        self.server.process.signal(signal.SIGTERM)
+        self.assertEqual(self.server.process.wait(), 1)
+        self.assertRegex(self.server.process.log(),
+                         r"packet thread hangs.*inside=hangs_in_classify")
+
     def test_two_that_answer_each_other(self):
         names = [self.place(f"loops{number}", negative("loops", number)) for number in (1, 2)]
         self.serve(config(more="".join(driver(name) for name in names)))
@@ -559,7 +575,8 @@ class Negative(DriverTest):
         self.assertEqual(cut, 1)
         wait_for("everything to end", lambda: not any(
             row["in_flight"] for row in self.rows("injection")))
-        injected = sum(row["injected"] for row in self.rows("injection"))
+        injected = sum(row["injected"] for row in self.rows("injection")
+                       if row["driver"] != "hookline")
         self.assertLessEqual(injected, 17)
         self.reconfigure(config())
         wire.dora(OTHER)
