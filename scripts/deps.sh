@@ -21,6 +21,8 @@ test=(
   clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14
   isc-dhcp-client isc-dhcp-relay dhcpcd-base strace socat
 )
+# What tests can do without: they say so and are left out.
+optional=(wine64)
 
 missing() {
   local package
@@ -78,9 +80,13 @@ case ${1-} in
     exit 2
     ;;
 esac
-if ((${#wanted[@]} == 0)); then exit 0; fi
 if $only_list; then
-  printf '%s\n' "${wanted[@]}"
-else
-  install "${wanted[@]}"
+  ((${#wanted[@]} == 0)) || printf '%s\n' "${wanted[@]}"
+  exit 0
+fi
+((${#wanted[@]} == 0)) || install "${wanted[@]}"
+if [[ $1 == test ]]; then
+  mapfile -t wanted < <(missing "${optional[@]}")
+  ((${#wanted[@]} == 0)) || install "${wanted[@]}" ||
+    echo "hookline: without ${wanted[*]}: the tests of Windows DLLs will be skipped" >&2
 fi

@@ -2,13 +2,20 @@
 // (NewPkt, HandleOptions, AddressOffer, PktSend, PktDrop), set and empty, with the clock that the
 // server measures them with. In process, and in a helper process, which is waited for twice a turn.
 //
-//   bench_callout [ROUNDS]     medians of ROUNDS rounds; taskset -c 1: all on one core
+//   bench_callout 41                    medians of 41 rounds, in process and isolated
+//   bench_callout [HOST...]             round trips of batches of 1, 16 and 64 calls, by host:
+//                                       in-process, isolated, wine
+//
+// taskset -c 1: all on one core.
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "callout/callouts.h"
@@ -133,33 +140,93 @@ Hosts make_hosts(int count, io::Clock& clock, io::Memory& memory, Logger& log) {
   return hosts;
 }
 
-// None: the helper can't be started.
-Hosts make_isolated(io::Helpers* helpers, io::Clock& clock, io::Memory& memory, Logger& log) {
+// A callout with empty hooks in the host of that name.
+struct Place {
+  std::string name;
+  CalloutPlace place;
+  const char* file;
+};
+const Place kPlaces[] = {{"in-process", CalloutPlace::InProcess, EMPTY_CALLOUT},
+                         {"isolated", CalloutPlace::Isolated, EMPTY_CALLOUT},
+                         {"wine", CalloutPlace::Wine, EMPTY_DLL}};
+
+// None: it can't be loaded, and the reason was printed.
+Hosts make_placed(const Place& place, io::Helpers* helpers, io::Clock& clock, io::Memory& memory,
+                  Logger& log) {
   static io::LinuxLibraries libraries;
   // They live as long as their hosts do.
   static std::vector<std::unique_ptr<callout::Loader>> loaders;
-  if (helpers == nullptr) return {};
+  if (helpers == nullptr && place.place != CalloutPlace::InProcess) return {};
   CalloutConfig config;
   config.enabled = true;
   config.chaining = CalloutChaining::ByServer;
-  config.names = {EMPTY_CALLOUT};
+  config.names = {place.file};
   config.dir = "/";
+  config.hosting.place = place.place;
   loaders.push_back(
       std::make_unique<callout::Loader>(libraries, clock, memory, log, kPacketsMax, helpers));
-  return std::move(loaders.back()->load(config).hosts);
+  callout::Loader::Loaded loaded = loaders.back()->load(config);
+  for (const std::string& failure : loaded.failures) {
+    fmt::print("SKIPPED: {}: {}\n", place.name, failure);
+  }
+  return std::move(loaded.hosts);
 }
 
-}  // namespace
-}  // namespace hookline
+struct RoundTrip {
+  double p50_us = 0, p99_us = 0;
+};
 
-int main(int argc, char** argv) {
-  using namespace hookline;
-  const int rounds = argc > 1 ? std::atoi(argv[1]) : 41;
-  io::LinuxClock clock;
-  io::LinuxMemory memory;
-  Logger log;
-  auto helpers = io::LinuxHelpers::open({HOOKLINE_HOST, "nobody"});
-  log.set_level(LogLevel::Error);
+// From a run of NewPkt calls to all their answers; PROCESSED rides along with the next.
+RoundTrip measure_round_trip(callout::Host& host, size_t batch, std::chrono::microseconds pause) {
+  constexpr auto kTime = std::chrono::milliseconds(1200);
+  std::vector<std::array<uint8_t, kPacketBytesMax>> packets(batch);
+  std::vector<callout::Call> begin(batch), end(batch);
+  std::vector<double> all;
+  const auto until = Clock::now() + kTime;
+  while (Clock::now() < until) {
+    for (size_t i = 0; i < batch; ++i) {
+      begin[i] = end[i] = {};
+      begin[i].hook = callout::Hook::NewPkt;
+      begin[i].buffer = packets[i].data();
+      begin[i].size = kRequestBytes;
+      end[i].hook = callout::Hook::PktDrop;
+      end[i].code = callout::kDropProcessed;
+      begin[i].slot = end[i].slot = static_cast<uint32_t>(i);
+    }
+    if (pause.count() != 0) std::this_thread::sleep_for(pause);
+    const auto start = Clock::now();
+    host.run(begin);
+    const std::chrono::duration<double, std::micro> took = Clock::now() - start;
+    all.push_back(took.count());
+    host.run(end);
+    host.turn_ended();
+  }
+  std::sort(all.begin(), all.end());
+  return {all[all.size() / 2], all[all.size() * 99 / 100]};
+}
+
+void print_round_trips(const std::vector<std::string>& names, io::Helpers* helpers,
+                       io::Clock& clock, io::Memory& memory, Logger& log) {
+  fmt::print(
+      "microseconds from a run of NewPkt calls to its answers, one after the other, and with "
+      "2 ms of sleep between\n");
+  fmt::print("{:<12} {:>6} {:>9} {:>9} {:>12} {:>12}\n", "host", "batch", "p50", "p99",
+             "p50 asleep", "p99 asleep");
+  for (const Place& place : kPlaces) {
+    if (std::find(names.begin(), names.end(), place.name) == names.end()) continue;
+    Hosts hosts = make_placed(place, helpers, clock, memory, log);
+    if (hosts.empty()) continue;
+    for (const size_t batch : {1u, 16u, 64u}) {
+      const RoundTrip busy = measure_round_trip(*hosts[0], batch, {});
+      const RoundTrip asleep = measure_round_trip(*hosts[0], batch, std::chrono::milliseconds(2));
+      fmt::print("{:<12} {:>6} {:>9.2f} {:>9.2f} {:>12.2f} {:>12.2f}\n", place.name, batch,
+                 busy.p50_us, busy.p99_us, asleep.p50_us, asleep.p99_us);
+    }
+  }
+}
+
+void print_line_costs(int rounds, io::Helpers* helpers, io::Clock& clock, io::Memory& memory,
+                      Logger& log) {
   fmt::print("ns a packet, all hooks of a granting exchange, set and empty\n");
   fmt::print("{:>6} {:>8} {:>8} {:>8} {:>9} {:>12} {:>17}\n", "batch", "none", "one", "three",
              "isolated", "one - none", "isolated - none");
@@ -169,10 +236,36 @@ int main(int argc, char** argv) {
       Line line(make_hosts(hosts, clock, memory, log));
       ns[i++] = measure(line, batch, rounds);
     }
-    Line line(make_isolated(helpers ? helpers->get() : nullptr, clock, memory, log));
+    Line line(make_placed(kPlaces[1], helpers, clock, memory, log));
     ns[3] = measure(line, batch, rounds);
     fmt::print("{:>6} {:>8.0f} {:>8.0f} {:>8.0f} {:>9.0f} {:>12.0f} {:>17.0f}\n", batch, ns[0],
                ns[1], ns[2], ns[3], ns[1] - ns[0], ns[3] - ns[0]);
   }
+}
+
+}  // namespace
+}  // namespace hookline
+
+int main(int argc, char** argv) {
+  using namespace hookline;
+  int rounds = 0;
+  std::vector<std::string> names;
+  for (const std::string& word : std::vector<std::string>(argv + 1, argv + argc)) {
+    if (std::isdigit(static_cast<unsigned char>(word[0])) != 0) {
+      rounds = std::atoi(word.c_str());
+    } else {
+      names.push_back(word);
+    }
+  }
+  io::LinuxClock clock;
+  io::LinuxMemory memory;
+  Logger log;
+  auto helpers = io::LinuxHelpers::open({HOOKLINE_HOST, "nobody"});
+  if (!helpers) fmt::print("SKIPPED: isolated, wine: {}\n", helpers.error().text);
+  log.set_level(LogLevel::Error);
+  io::Helpers* const spawner = helpers ? helpers->get() : nullptr;
+  if (rounds == 0 && names.empty()) names = {"in-process", "isolated", "wine"};
+  if (!names.empty()) print_round_trips(names, spawner, clock, memory, log);
+  if (rounds != 0) print_line_costs(rounds, spawner, clock, memory, log);
   return 0;
 }

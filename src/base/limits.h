@@ -153,6 +153,21 @@ inline constexpr size_t kQueryLeasesPerTurn = 1024;
 // Changes of leases that an active leasequery connection may be behind, before it is told to catch
 // up anew.
 inline constexpr size_t kActiveQueryBacklogMax = 65536;
+// Addresses that are listened at.
+inline constexpr size_t kQueryListenersMax = 16;
+// What of one connection's answers waits for its socket.
+inline constexpr size_t kQueryOutputBytes = size_t{64} << 10;
+// A message that began to come in and does not end within so long: a slow sender is cut off.
+inline constexpr int64_t kQueryFrameNs = 10'000'000'000;
+// A connection without a query, or whose peer takes no byte of an answer, for so long: RFC 6926
+// section 6.3, BULK_LQ_DATA_TIMEOUT.
+inline constexpr int64_t kQueryIdleNs = 300'000'000'000;
+// RFC 7724 section 6.3: something is sent at least so often (ACTIVE_LQ_IDLE_TIMEOUT), and a peer
+// that takes nothing for so long is cut off (ACTIVE_LQ_SEND_TIMEOUT).
+inline constexpr int64_t kActiveQueryKeepaliveNs = 60'000'000'000;
+inline constexpr int64_t kActiveQuerySendNs = 120'000'000'000;
+// What a closed connection may still send until it is reset.
+inline constexpr int64_t kQueryLingerNs = 2'000'000'000;
 
 // --- operator ------------------------------------------------------------------------------
 inline constexpr size_t kControlClientsMax = 32;

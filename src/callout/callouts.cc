@@ -30,8 +30,8 @@ void Callouts::start(Hosts hosts) {
   CHECK(hosts.size() <= kCalloutHostsMax, "the loader keeps to the limit");
   if (hosts.empty()) return;
   hosts_ = std::move(hosts);
-  wanted_ = 0;
-  for (const auto& host : hosts_) wanted_ = static_cast<HookSet>(wanted_ | host->hooks());
+  formers_.reserve(kCalloutHostsMax);
+  find_wanted();
   slots_.assign(kPacketsMax, {});
   queue_.reserve(kCalloutCallsMax);
   routes_.reserve(kCalloutCallsMax);
@@ -41,10 +41,108 @@ void Callouts::start(Hosts hosts) {
 }
 
 void Callouts::stop() {
+  stop_without_waiting();
+  while (!leaving_.empty()) leaving_.pop_back();
+}
+
+void Callouts::stop_without_waiting() {
   if (empty()) return;
   control(Control::Stop);
-  while (!hosts_.empty()) hosts_.pop_back();
+  retire_idle_formers();
+  CHECK(formers_.empty(), "no packet is inside");
+  while (!hosts_.empty()) {
+    if (!hosts_.back()->unload()) leaving_.push_back(std::move(hosts_.back()));
+    hosts_.pop_back();
+  }
   wanted_ = 0;
+}
+
+// --- one after the other ---------------------------------------------------------------------
+
+namespace {
+
+void tell_control(Host& host, Control code) {
+  Call call;
+  call.code = static_cast<uint32_t>(code);
+  if ((host.hooks() & hook_bit(Hook::Control)) != 0) host.run({&call, 1});
+}
+
+bool ends_slot(const Call& call) {
+  return call.hook == Hook::PktDrop && call.code == kDropProcessed;
+}
+
+}  // namespace
+
+bool Callouts::replace(size_t index, std::unique_ptr<Host>& host, bool is_paused) {
+  CHECK(index < hosts_.size(), "a callout that is there");
+  if (formers_.size() + leaving_.size() >= kCalloutHostsMax) return false;
+  flush();
+  Former former;
+  former.index = index;
+  former.slots.resize(slots_.size());
+  for (size_t slot = 0; slot < slots_.size(); ++slot) {
+    if (slots_[slot].hosts <= index || former_of(index, static_cast<uint32_t>(slot)) != nullptr) {
+      continue;
+    }
+    former.slots[slot] = true;
+    ++former.packets;
+  }
+  former.host = std::exchange(hosts_[index], std::move(host));
+  formers_.push_back(std::move(former));
+  find_wanted();
+  tell_control(*hosts_[index], Control::Start);
+  if (is_paused) tell_control(*hosts_[index], Control::Pause);
+  retire_idle_formers();
+  return true;
+}
+
+void Callouts::find_wanted() {
+  hooks_.assign(hosts_.size(), 0);
+  for (size_t i = 0; i < hosts_.size(); ++i) hooks_[i] = hosts_[i]->hooks();
+  for (const Former& former : formers_) {
+    hooks_[former.index] = static_cast<HookSet>(hooks_[former.index] | former.host->hooks());
+  }
+  wanted_ = 0;
+  for (const HookSet hooks : hooks_) wanted_ = static_cast<HookSet>(wanted_ | hooks);
+}
+
+Callouts::Former* Callouts::former_of(size_t host, uint32_t slot) {
+  if (slot == kNoSlot) return nullptr;
+  for (Former& former : formers_) {
+    if (former.index == host && former.slots[slot]) return &former;
+  }
+  return nullptr;
+}
+
+// Hosts leave out hooks that they do not have.
+void Callouts::run_on(size_t host, std::span<Call> calls) {
+  if (formers_.empty()) return hosts_[host]->run(calls);
+  while (!calls.empty()) {
+    Former* const former = former_of(host, calls.front().slot);
+    size_t count = 0;
+    while (count < calls.size() && former_of(host, calls[count].slot) == former) {
+      const Call& call = calls[count++];
+      if (former == nullptr || !ends_slot(call)) continue;
+      former->slots[call.slot] = false;
+      --former->packets;
+    }
+    (former != nullptr ? *former->host : *hosts_[host]).run(calls.first(count));
+    calls = calls.subspan(count);
+  }
+}
+
+void Callouts::retire_idle_formers() {
+  bool any = false;
+  for (Former& former : formers_) {
+    if (former.packets != 0) continue;
+    any = true;
+    tell_control(*former.host, Control::Stop);
+    former.host->unload();
+    leaving_.push_back(std::move(former.host));
+  }
+  if (!any) return;
+  std::erase_if(formers_, [](const Former& former) { return former.host == nullptr; });
+  find_wanted();
 }
 
 void Callouts::control(Control code) {
@@ -91,7 +189,7 @@ void Callouts::new_packets_of(size_t host, Batch<Admitted>& admitted, std::span<
     places[calls_.size()] = static_cast<uint16_t>(i);
     calls_.push_back(call);
   }
-  hosts_[host]->run(calls_);
+  run_on(host, calls_);
   for (size_t n = 0; n < calls_.size(); ++n) {
     const Call& call = calls_[n];
     Packet& packet = admitted[places[n]].packet();
@@ -113,7 +211,7 @@ Batch<Reply> Callouts::replies(Batch<Reply> replies) {
   std::array<bool, kTurnPacketsMax> suppressed{};
   for (Reply& reply : replies) slots_[reply.packet().slot].sent = true;
   for (size_t host = 0; host < hosts_.size(); ++host) {
-    if ((hosts_[host]->hooks() & hook_bit(Hook::PktSend)) != 0) {
+    if ((hooks_[host] & hook_bit(Hook::PktSend)) != 0) {
       replies_of(host, replies, suppressed);
     }
   }
@@ -144,7 +242,7 @@ void Callouts::replies_of(size_t host, Batch<Reply>& replies, std::span<bool> su
     places[calls_.size()] = static_cast<uint16_t>(i);
     calls_.push_back(call);
   }
-  hosts_[host]->run(calls_);
+  run_on(host, calls_);
   for (size_t n = 0; n < calls_.size(); ++n) {
     const Call& call = calls_[n];
     if (!call.changed) continue;
@@ -252,7 +350,7 @@ void Callouts::queue(const Call& call, Route route) {
 void Callouts::flush() {
   if (queue_.empty()) return;
   if (hosts_.size() == 1) {
-    hosts_[0]->run(queue_);  // nothing is stale, and all of it was wanted
+    run_on(0, queue_);  // nothing is stale, and all of it was wanted
   } else {
     for (size_t host = 0; host < hosts_.size(); ++host) run_queue_of(host);
   }
@@ -261,25 +359,31 @@ void Callouts::flush() {
 }
 
 void Callouts::run_queue_of(size_t host) {
-  const HookSet hooks = hosts_[host]->hooks();
+  const HookSet hooks = hooks_[host];
   calls_.clear();
   for (size_t i = 0; i < queue_.size(); ++i) {
     const Call& call = queue_[i];
     const Route& route = routes_[i];
     if (host >= route.hosts) continue;
     const bool stale = (route.stale >> host & 1) != 0;
-    const bool ends_slot = call.hook == Hook::PktDrop && call.code == kDropProcessed;
-    if ((hooks & hook_bit(call.hook)) == 0 && !stale && !ends_slot) continue;
+    if ((hooks & hook_bit(call.hook)) == 0 && !stale && !ends_slot(call)) continue;
     calls_.push_back(call);
     calls_.back().refresh = stale;
   }
-  if (!calls_.empty()) hosts_[host]->run(calls_);
+  if (!calls_.empty()) run_on(host, calls_);
 }
 
 void Callouts::turn_ended() {
+  if (!leaving_.empty()) {
+    std::erase_if(leaving_, [](const auto& host) { return host->unload(); });
+  }
   if (empty()) return;
   flush();
   for (const auto& host : hosts_) host->turn_ended();
+  if (!formers_.empty()) {
+    for (const Former& former : formers_) former.host->turn_ended();
+    retire_idle_formers();
+  }
 }
 
 // --- views ----------------------------------------------------------------------------------

@@ -13,6 +13,9 @@
 // Calls that need no answer are queued and reach the hosts with the next call that does, with
 // flush(), or when the queue is full; their order stays.
 //
+// A host may be replaced by another while packets are inside: each packet stays with the host that
+// saw its NewPkt.
+//
 // Packet thread only. Without hosts every method returns at once. Nothing is allocated, but in
 // start() and for traced packets.
 #pragma once
@@ -50,8 +53,17 @@ class Callouts {
   // Sends START to each in order. REQUIRES: stopped; no packet is inside; at most
   // kCalloutHostsMax hosts.
   void start(Hosts hosts);
+  // Another host for a callout, at any time between two turns: it gets START (and PAUSE, where it
+  // `is_paused`) and all that comes. The one before gets what its packets still have before them,
+  // then STOP, and is unloaded without anybody waiting for it. The others notice nothing.
+  // False: kCalloutHostsMax that went before are still there; nothing was done.
+  bool replace(size_t index, std::unique_ptr<Host>& host, bool is_paused);
   // Sends STOP and unloads, last host first. REQUIRES: no packet that had NewPkt is inside.
   void stop();
+  // The same, but hosts that take their time unload while others serve already.
+  void stop_without_waiting();
+  // Are there hosts that do?
+  bool any_unloading() const { return !leaving_.empty(); }
   // PAUSE and CONTINUE.
   void control(Control code);
 
@@ -102,10 +114,21 @@ class Callouts {
     uint16_t stale = 0;
   };
   struct Before;
+  // A host that another has taken the place of, while packets that it has seen are inside.
+  struct Former {
+    size_t index = 0;
+    std::unique_ptr<Host> host;
+    std::vector<bool> slots;  // whose packets it has seen
+    size_t packets = 0;       // how many those are
+  };
 
   Call packet_call(Hook hook, const Packet& packet) const;
   void queue(const Call& call, Route route);
   void run_queue_of(size_t host);
+  void run_on(size_t host, std::span<Call> calls);
+  Former* former_of(size_t host, uint32_t slot);
+  void retire_idle_formers();
+  void find_wanted();
   void queue_packet(Call call, const Packet& packet);
   void new_packets_of(size_t host, Batch<Admitted>& admitted, std::span<bool> refused);
   void replies_of(size_t host, Batch<Reply>& replies, std::span<bool> suppressed);
@@ -116,7 +139,10 @@ class Callouts {
   Counters& counters_;
   Observer* observer_;
   Hosts hosts_;
-  HookSet wanted_ = 0;  // of any host
+  std::vector<HookSet> hooks_;   // by place: of its host and those before
+  HookSet wanted_ = 0;           // of any host
+  std::vector<Former> formers_;  // capacity kCalloutHostsMax
+  Hosts leaving_;                // unload, and no packet of theirs is inside
   std::vector<SlotState> slots_;
   std::vector<Call> queue_;    // capacity kCalloutCallsMax
   std::vector<Route> routes_;  // of the calls in queue_

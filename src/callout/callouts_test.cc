@@ -37,7 +37,13 @@ class NotingHost final : public Host {
   }
   void turn_ended() override { notes_.push_back(name_ + " turn ended"); }
   HostStats stats() const override { return {}; }
+  bool unload() override {
+    if (unloads_after-- <= 0) return true;
+    notes_.push_back(name_ + " unloads");
+    return false;
+  }
 
+  int unloads_after = 0;  // so many times it is asked in vain
   std::function<void(Call&)> act;
   std::vector<size_t> runs;
 
@@ -300,6 +306,96 @@ TEST_F(CalloutStage, LongHardwareAddressesAreCut) {
   callouts_.flush();
   EXPECT_EQ(seen.hardware_size, 16);
   callouts_.stop();  // `seen` goes
+}
+
+// Of three in a row the second is replaced while packets are inside: they stay with the one that
+// has seen them, and the others notice nothing.
+TEST_F(CalloutStage, APacketStaysWithTheHostThatSawItBegin) {
+  add("a", hook_bit(Hook::Control) | hook_bit(Hook::PktDrop));
+  add("b").unloads_after = 1;
+  add("c", hook_bit(Hook::Control) | hook_bit(Hook::PktDrop));
+  start();
+  Batch<Request> old = decoded(callouts_.new_packets(packets(1)));
+  callouts_.options(old);
+  const uint32_t slot = old[0].packet().slot;
+  take();
+  std::unique_ptr<Host> next = std::make_unique<NotingHost>("B", notes_);
+  ASSERT_TRUE(callouts_.replace(1, next, true));
+  EXPECT_EQ(take(), (Notes{"B Control", "B Control"}));  // START and PAUSE
+
+  Batch<Request> fresh = decoded(callouts_.new_packets(packets(1)));
+  const uint32_t other = fresh[0].packet().slot;
+  ASSERT_NE(slot, other);
+  take();
+  Batch<Request> both;
+  both.push(std::move(fresh[0]));
+  both.push(std::move(old[0]));
+  Batch<Reply> replies = callouts_.replies(answered(std::move(both)));
+  EXPECT_EQ(take(), (Notes{fmt::format("B PktSend {}", other), fmt::format("b PktSend {}", slot)}));
+  complete(std::move(replies[1]).release());
+  callouts_.turn_ended();
+  EXPECT_EQ(take(), (Notes{fmt::format("a PktDrop {}", slot), fmt::format("b PktDrop {}", slot),
+                           fmt::format("c PktDrop {}", slot), "a turn ended", "B turn ended",
+                           "c turn ended", "b turn ended", "b Control", "b unloads"}));
+  complete(std::move(replies[0]).release());
+  callouts_.turn_ended();
+  EXPECT_EQ(take(), (Notes{"b unloaded", fmt::format("a PktDrop {}", other),
+                           fmt::format("B PktDrop {}", other), fmt::format("c PktDrop {}", other),
+                           "a turn ended", "B turn ended", "c turn ended"}));
+  replies.clear();
+}
+
+// A slot that is used again belongs to the next packet, and to the host that sees it begin.
+TEST_F(CalloutStage, AnotherPacketOfTheSameSlotIsTheNextHosts) {
+  add("a");
+  start();
+  Batch<Request> old = decoded(callouts_.new_packets(packets(kTurnPacketsMax)));
+  std::unique_ptr<Host> next = std::make_unique<NotingHost>("A", notes_);
+  ASSERT_TRUE(callouts_.replace(0, next, false));
+  complete_all(std::move(old));
+  callouts_.turn_ended();
+  callouts_.turn_ended();
+  take();
+  Batch<Request> fresh = decoded(callouts_.new_packets(packets(kTurnPacketsMax)));
+  for (const std::string& note : take()) EXPECT_TRUE(note.starts_with("A NewPkt")) << note;
+  complete_all(std::move(fresh));
+  callouts_.turn_ended();
+  for (const std::string& note : take()) EXPECT_TRUE(note.starts_with("A ")) << note;
+}
+
+TEST_F(CalloutStage, SoManyMayStillBeThereThatWereReplaced) {
+  add("a");
+  start();
+  Batch<Request> inside = decoded(callouts_.new_packets(packets(1)));
+  for (size_t i = 0; i < kCalloutHostsMax; ++i) {
+    std::unique_ptr<Host> next = std::make_unique<NotingHost>("b", notes_);
+    ASSERT_TRUE(callouts_.replace(0, next, false));
+    Batch<Request> more = decoded(callouts_.new_packets(packets(1)));
+    inside.push(std::move(more[0]));
+    more.clear();
+  }
+  std::unique_ptr<Host> last = std::make_unique<NotingHost>("c", notes_);
+  EXPECT_FALSE(callouts_.replace(0, last, false));
+  EXPECT_NE(last, nullptr);
+  complete_all(std::move(inside));
+  callouts_.turn_ended();
+  callouts_.turn_ended();
+  EXPECT_TRUE(callouts_.replace(0, last, false));
+}
+
+TEST_F(CalloutStage, OthersMayServeWhileTheOldOnesUnload) {
+  add("a").unloads_after = 1;
+  add("b");
+  start();
+  callouts_.stop_without_waiting();
+  EXPECT_EQ(take(), (Notes{"a Control", "b Control", "b unloaded", "a unloads"}));
+  EXPECT_TRUE(callouts_.empty());
+  EXPECT_TRUE(callouts_.any_unloading());
+  add("c");
+  start();
+  callouts_.turn_ended();
+  EXPECT_EQ(take(), (Notes{"a unloaded", "c turn ended"}));
+  EXPECT_FALSE(callouts_.any_unloading());
 }
 
 }  // namespace

@@ -84,6 +84,7 @@ void HelperOutput::end() {
 }
 
 void HelperOutput::log_line(std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);  // Windows ends lines with it
   if (line.empty()) return;
   if (line.front() == kMark) {
     std::string_view rest = line.substr(1);

@@ -68,22 +68,24 @@ HookSet hooks_of(const DHCP_CALLOUT_TABLE& table) {
 }  // namespace
 
 HookRunner::HookRunner(const DHCP_CALLOUT_TABLE& table, size_t slots, io::Memory& memory,
-                       HookWatcher& watcher)
+                       HookWatcher& watcher, io::FaultTrap* trap)
     : table_(table),
       memory_(memory),
       watcher_(watcher),
+      trap_(trap),
       hooks_(hooks_of(table)),
-      buffers_(new uint8_t[slots * kSlotBytes]),
+      buffers_(slots * kSlotBytes),
       contexts_(slots) {}
 
 uint8_t* HookRunner::buffers_of(uint32_t slot) {
   CHECK(slot < contexts_.size(), "a slot of the packet pool");
-  return buffers_.get() + slot * kSlotBytes;
+  return static_cast<uint8_t*>(buffers_.data()) + slot * kSlotBytes;
 }
 
 Bytes HookRunner::request_of(uint32_t slot) const {
   if (slot >= contexts_.size()) return {};
-  return {buffers_.get() + slot * kSlotBytes + kRequestAt, contexts_[slot].size};
+  return {static_cast<uint8_t*>(buffers_.data()) + slot * kSlotBytes + kRequestAt,
+          contexts_[slot].size};
 }
 
 void HookRunner::run(Call& call) {
@@ -188,7 +190,7 @@ void HookRunner::take_answer(Call& call, uint8_t* buffer, const uint8_t* at, uin
     return;
   }
   if (size == call.size && std::memcmp(buffer, call.buffer, size) == 0) return;
-  std::memcpy(call.buffer, buffer, size);
+  std::memcpy(call.answer != nullptr ? call.answer : call.buffer, buffer, size);
   call.size = size;
   call.changed = true;
 }
@@ -243,10 +245,16 @@ void HookRunner::delete_client(const Call& call) {
 // --- what goes wrong ------------------------------------------------------------------------
 
 template <class Function>
-bool HookRunner::guarded(Hook hook, Function&& function) {
+bool HookRunner::guarded(Hook hook, Function function) {
   try {
-    function();
-    return true;
+    if (trap_ == nullptr) {
+      function();
+      return true;
+    }
+    std::string what;
+    const auto call = [](void* argument) { (*static_cast<Function*>(argument))(); };
+    if (trap_->run(call, &function, what)) return true;
+    watcher_.breach(hook, Breach::Exception, what);
   } catch (const std::exception& e) {
     watcher_.breach(hook, Breach::Exception, e.what());
   } catch (...) {

@@ -119,6 +119,7 @@ struct Call {
   // callout's changes back to here (NewPkt, PktSend). PktSend may answer size 0: do not send.
   uint8_t* buffer = nullptr;
   uint32_t size = 0;
+  uint8_t* answer = nullptr;  // where a change goes, as much room; null: to `buffer`
   // HandleOptions. Valid during run().
   const ServerOptions* options = nullptr;
   Bytes joined;  // what OptionPlace::In::Joined is about
@@ -157,6 +158,7 @@ struct HostStats {
   uint64_t contexts = 0;    // packets that it set a PktContext for
   // Of a host with a process of its own.
   std::string state;    // "serving", "restarting", "quarantined"; empty: it has none
+  bool wine = false;    // that is Wine's
   uint64_t faults = 0;  // how often it crashed, hung or went away
   uint64_t missed = 0;  // calls that it did not get meanwhile
 };
@@ -180,6 +182,9 @@ class Host {
   // always gets: NewPkt (its slot begins) and PktDrop with PROCESSED (its slot ends).
   virtual HookSet hooks() const = 0;
   virtual void run(std::span<Call> calls) = 0;
+  // Nothing more comes at all, and STOP was the last: begins to unload the callout, and does not
+  // wait for it. True: the host may be destroyed without waiting. Again until then.
+  virtual bool unload() { return true; }
   // Nothing more comes this turn: a host may wake up who works for it.
   virtual void turn_ended() {}
   // Allocates.

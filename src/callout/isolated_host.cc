@@ -56,30 +56,33 @@ IsolatedHost::IsolatedHost(Options options, std::vector<uint8_t> setup, io::Help
 }
 
 IsolatedHost::~IsolatedHost() {
-  if (state_ == State::Serving) {
+  while (!unload()) {
+    Helper& last = state_ == State::Serving ? helper_ : failed_.front().helper;
+    last.process->wait(10 * kMs);
+  }
+}
+
+bool IsolatedHost::unload() {
+  const int64_t now = now_ns();
+  if (!failed_.empty()) look_at_failed(now);
+  if (state_ != State::Serving) return failed_.empty();
+  if (unload_until_ns_ == 0) {
     publish(false);
     helper_.header().stopping.store(1, std::memory_order_seq_cst);
     helper_.process->wake();
-    const int64_t until = now_ns() + options_.hosting.budget_ns + kNsPerSecond;
-    while (!helper_.process->ended() && now_ns() < until) {
-      helper_.process->wait(10 * kMs);
-      helper_.output->read(*helper_.process);
-      if (!take_answers()) break;
-    }
-    if (state_ == State::Serving) {
-      if (!helper_.process->ended()) {
-        fail_helper("it did not unload within its budget and a second");
-      } else {
-        helper_.output->read(*helper_.process);
-        helper_.output->end();
-      }
-    }
+    unload_until_ns_ = now + options_.hosting.budget_ns + kNsPerSecond;
   }
-  const int64_t until = now_ns() + kReportNs;
-  while (!failed_.empty() && now_ns() < until) {
-    failed_.front().helper.process->wait(10 * kMs);
-    look_at_failed(now_ns());
+  const bool ended = helper_.process->ended().has_value();
+  helper_.output->read(*helper_.process);
+  if (!take_answers()) return failed_.empty();
+  if (ended) {
+    helper_.output->end();
+    helper_ = {};
+    state_ = State::Unloaded;
+  } else if (now >= unload_until_ns_) {
+    fail_helper("it did not unload within its budget and a second");
   }
+  return state_ != State::Serving && failed_.empty();
 }
 
 // --- starting -------------------------------------------------------------------------------
@@ -125,6 +128,7 @@ std::optional<LoadFailure> IsolatedHost::load(int64_t timeout_ns) {
   if (stage() == ring::Stage::Serving) {
     path_ = text;
     hooks_ = static_cast<HookSet>(outcome.hooks);
+    is_wine_ = outcome.wine != 0;
     start_ns_ = now_ns();
     state_ = State::Serving;
     generation_ = 1;
@@ -211,6 +215,7 @@ void IsolatedHost::look() {
       if (now >= start_ns_) try_start(now);
       break;
     case State::Quarantined:
+    case State::Unloaded:
       break;
   }
 }
@@ -390,6 +395,7 @@ void IsolatedHost::note(const RingClient::Answered& answered) {
   const Hook hook = answered.asked.hook;
   if ((hooks_ & hook_bit(hook)) != 0) ledger_.took(hook, answered.ns);
   if (answered.breach) ledger_.breach(hook, *answered.breach, answered.text);
+  if (answered.breach == Breach::Exception) note_caught(hook, answered.text);
   if (answered.context_set) ledger_.context_set();
   const Call* const call = answered.asked.call;
   if (call != nullptr && (call->changed || !call->process_it)) ledger_.answered(*call);
@@ -462,12 +468,28 @@ void IsolatedHost::report(Failed& failed) {
   faults_.push_back(std::move(report));
 }
 
+// A fault that the helper survived: the log has said it, once.
+void IsolatedHost::note_caught(Hook hook, std::string_view what) {
+  FaultReport report;
+  report.wall_ns = clock_.read().wall_ns;
+  report.callout = options_.name;
+  report.hook = hook_name(hook);
+  report.what = what;
+  const ring::FaultPacket packet = ring::read_once(helper_.header().fault_packet);
+  if (packet.size <= packet.bytes.size()) {
+    report.request.assign(packet.bytes.begin(), packet.bytes.begin() + packet.size);
+  }
+  if (faults_.size() == kCalloutFaultsMax) faults_.pop_front();
+  faults_.push_back(std::move(report));
+}
+
 HostStats IsolatedHost::stats() const {
   HostStats stats = ledger_.stats(path_, hooks_);
-  constexpr std::array<std::string_view, 4> kStates = {"restarting", "restarting", "serving",
-                                                       "quarantined"};
+  constexpr std::array<std::string_view, 5> kStates = {"restarting", "restarting", "serving",
+                                                       "quarantined", "unloaded"};
   stats.state = kStates[static_cast<size_t>(state_)];
   stats.faults = fault_count_;
+  stats.wine = is_wine_;
   stats.missed = missed_;
   for (size_t i = 0; i < kHookCount; ++i) stats.by_hook[i].faults = faults_by_hook_[i];
   return stats;

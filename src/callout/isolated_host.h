@@ -7,8 +7,9 @@
 // One that keeps failing is left alone until the callouts are loaded again. A packet whose NewPkt
 // one helper saw gets no hook of the next one.
 //
-// Packet thread, but for load(). After load() nothing here waits longer than a call's budget, but
-// for the destructor. Allocates when something goes wrong, and for lines of the callout's log.
+// Packet thread, but for load(): before the host has anything to do, on any. After it nothing here
+// waits longer than a call's budget, but for the destructor. Allocates when something goes wrong,
+// and for lines of the callout's log.
 #pragma once
 
 #include <deque>
@@ -50,12 +51,13 @@ class IsolatedHost final : public Host {
   std::string_view name() const override { return options_.name; }
   HookSet hooks() const override { return hooks_; }
   void run(std::span<Call> calls) override;
+  bool unload() override;
   void turn_ended() override;
   HostStats stats() const override;
   std::vector<FaultReport> faults() const override { return {faults_.begin(), faults_.end()}; }
 
  private:
-  enum class State : uint8_t { Waiting, Starting, Serving, Quarantined };
+  enum class State : uint8_t { Waiting, Starting, Serving, Quarantined, Unloaded };
   // One process, with what is shared with it.
   struct Helper {
     std::unique_ptr<io::HelperProcess> process;
@@ -93,6 +95,7 @@ class IsolatedHost final : public Host {
   bool hangs(std::optional<int64_t>& cpu_ns);
   bool has_reached(uint32_t wanted) const;
   void note(const RingClient::Answered& answered);
+  void note_caught(Hook hook, std::string_view what);
   // Always false.
   bool fail_helper(std::string what);
   void report(Failed& failed);
@@ -107,6 +110,7 @@ class IsolatedHost final : public Host {
   Ledger ledger_;
   std::string path_;
   HookSet hooks_ = 0;
+  bool is_wine_ = false;
 
   State state_ = State::Waiting;
   Helper helper_;
@@ -119,6 +123,7 @@ class IsolatedHost final : public Host {
   uint32_t faults_in_row_ = 0;
   int64_t start_ns_ = 0;  // of Waiting: when to start; else when it was started
   int64_t looked_ns_ = 0;
+  int64_t unload_until_ns_ = 0;  // 0: it was not asked to
   int64_t spin_ns_ = 0, spin_ns_max_ = 0;
   uint32_t waits_ = 0;
   bool wake_due_ = false;

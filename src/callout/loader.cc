@@ -58,6 +58,23 @@ std::string hook_list(HookSet hooks) {
   return out.empty() ? "none" : out;
 }
 
+const CalloutHosting& hosting_of(const CalloutConfig& config, size_t index) {
+  return index < config.each.size() ? config.each[index] : config.hosting;
+}
+
+// What is opened by this gets code and variables of its own.
+class AnewLibraries final : public io::Libraries {
+ public:
+  explicit AnewLibraries(io::Libraries& libraries) : libraries_(libraries) {}
+  bool exists(const std::string& path) const override { return libraries_.exists(path); }
+  Result<std::unique_ptr<io::Library>> open(const std::string& path) override {
+    return libraries_.open_anew(path);
+  }
+
+ private:
+  io::Libraries& libraries_;
+};
+
 }  // namespace
 
 Loader::Loader(io::Libraries& libraries, io::Clock& clock, io::Memory& memory, Logger& log,
@@ -79,6 +96,7 @@ Loader::Attempt Loader::attempt_isolated(const std::string& name, const std::u16
   const auto path = services.file_of(name);
   if (!path) return tl::unexpected(LoadFailure{false, path.error().text});
   Setup setup{name, chain, config, hosting.network, hosting.readable, hosting.writable};
+  setup.wine = hosting.place == CalloutPlace::Wine;
   setup.readable.push_back(folder_of(*path));
   setup.readable.push_back(config.dir);
   for (const CalloutPath& file : config.files) setup.readable.push_back(folder_of(file.file));
@@ -89,13 +107,13 @@ Loader::Attempt Loader::attempt_isolated(const std::string& name, const std::u16
   return host;
 }
 
-Loader::Attempt Loader::attempt(const std::string& name, const std::u16string& chain,
-                                const CalloutHosting& hosting) {
-  if (helpers_ != nullptr && hosting.place == CalloutPlace::Isolated) {
+Loader::Attempt Loader::attempt(io::Libraries& libraries, const std::string& name,
+                                const std::u16string& chain, const CalloutHosting& hosting) {
+  if (helpers_ != nullptr && hosting.place != CalloutPlace::InProcess) {
     return attempt_isolated(name, chain, hosting);
   }
   const Services& services = *services_.back();
-  auto callout = load_callout(libraries_, services, name, chain);
+  auto callout = load_callout(libraries, services, name, chain);
   if (!callout) return tl::unexpected(callout.error());
   InProcessHost::Options options;
   options.slow_ns = services.config().warn_slower_ns;
@@ -117,7 +135,7 @@ void Loader::load_chain(Loaded& out) {
   const std::vector<std::string> names = in_order(config);
   for (size_t i = 0; i < names.size(); ++i) {
     const std::span<const std::string> rest = std::span(names).subspan(i + 1);
-    Attempt loaded = attempt(names[i], chain_of(rest), config.hosting);
+    Attempt loaded = attempt(libraries_, names[i], chain_of(rest), config.hosting);
     if (!loaded) {
       report(names[i], loaded.error(), out);
       continue;
@@ -136,8 +154,7 @@ void Loader::load_each(Loaded& out) {
   const CalloutConfig& config = services_.back()->config();
   for (size_t i = 0; i < config.names.size(); ++i) {
     const std::string& name = config.names[i];
-    Attempt loaded =
-        attempt(name, chain_of({}), i < config.each.size() ? config.each[i] : config.hosting);
+    Attempt loaded = attempt(libraries_, name, chain_of({}), hosting_of(config, i));
     if (loaded) {
       out.hosts.push_back(std::move(*loaded));
     } else {
@@ -146,12 +163,36 @@ void Loader::load_each(Loaded& out) {
   }
 }
 
+void Loader::use(const CalloutConfig& config) {
+  if (!services_.empty() && services_.back()->config() == config) return;
+  services_.push_back(std::make_unique<Services>(config, libraries_, log_));
+}
+
+Loader::Attempt Loader::load_again(const CalloutConfig& config, const std::string& name) {
+  use(config);
+  AnewLibraries anew(libraries_);
+  const bool is_chain = config.chaining == CalloutChaining::ByDlls;
+  const std::vector<std::string> names = is_chain ? in_order(config) : config.names;
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (!config.enabled || found == names.end()) {
+    return tl::unexpected(LoadFailure{false, "the configuration does not name it any more"});
+  }
+  const auto at = static_cast<size_t>(found - names.begin());
+  Attempt loaded =
+      is_chain ? attempt(anew, name, chain_of(std::span(names).subspan(at + 1)), config.hosting)
+               : attempt(anew, name, chain_of({}), hosting_of(config, at));
+  if (!loaded) return loaded;
+  log_.info("callout loaded", {{"event", kEventLoadSuccess},
+                               {"callout", name},
+                               {"path", (*loaded)->stats().path},
+                               {"hooks", hook_list((*loaded)->hooks())}});
+  return loaded;
+}
+
 Loader::Loaded Loader::load(const CalloutConfig& config) {
   Loaded out;
   if (!config.enabled || config.names.empty()) return out;
-  if (services_.empty() || services_.back()->config() != config) {
-    services_.push_back(std::make_unique<Services>(config, libraries_, log_));
-  }
+  use(config);
   if (config.chaining == CalloutChaining::ByDlls) {
     load_chain(out);
   } else {

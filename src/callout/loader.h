@@ -41,10 +41,15 @@ class Loader {
   // passed over. REQUIRES: the hosts of the last load() are gone.
   Loaded load(const CalloutConfig& config);
 
- private:
   using Attempt = tl::expected<std::unique_ptr<Host>, LoadFailure>;
+  // Another host of one callout, `name` as the configuration has it, from the files as they are now
+  // and beside the one that serves. Of a chain that DLLs make: of its first, with the whole chain.
+  // Another thread may use the hosts that there are meanwhile.
+  Attempt load_again(const CalloutConfig& config, const std::string& name);
 
-  Attempt attempt(const std::string& name, const std::u16string& chain,
+ private:
+  void use(const CalloutConfig& config);
+  Attempt attempt(io::Libraries& libraries, const std::string& name, const std::u16string& chain,
                   const CalloutHosting& hosting);
   Attempt attempt_isolated(const std::string& name, const std::u16string& chain,
                            const CalloutHosting& hosting);

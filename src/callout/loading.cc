@@ -48,14 +48,35 @@ struct Entered {
   std::string text;  // empty: it accepted
 };
 
-Entered enter(LPDHCP_ENTRY_POINT_FUNC entry, const std::u16string& chain,
-              DHCP_CALLOUT_TABLE& table) {
+// An entry point and what it is given.
+struct EntryCall {
+  LPDHCP_ENTRY_POINT_FUNC entry;
+  LPWSTR chain;
+  DWORD version;
+  LPDHCP_CALLOUT_TABLE table;
+  DWORD result;
+};
+
+void make_entry_call(void* argument) {
+  EntryCall& call = *static_cast<EntryCall*>(argument);
+  call.result = call.entry(call.chain, call.version, call.table);
+}
+
+Entered enter(LPDHCP_ENTRY_POINT_FUNC entry, const std::u16string& chain, DHCP_CALLOUT_TABLE& table,
+              io::FaultTrap* trap) {
   DWORD result = kSuccess;
   for (const DWORD version : kVersions) {
     table = {};
     std::u16string names = chain;  // its own, to scribble on
     try {
-      result = entry(names.data(), version, &table);
+      EntryCall call{entry, reinterpret_cast<LPWSTR>(names.data()), version, &table, kSuccess};
+      std::string what;
+      if (trap == nullptr) {
+        make_entry_call(&call);
+      } else if (!trap->run(make_entry_call, &call, what)) {
+        return {true, "its entry point faulted: " + what};
+      }
+      result = call.result;
     } catch (const std::exception& e) {
       return {true, fmt::format("its entry point threw a C++ exception: {}", e.what())};
     } catch (...) {
@@ -71,7 +92,8 @@ Entered enter(LPDHCP_ENTRY_POINT_FUNC entry, const std::u16string& chain,
 tl::expected<LoadedCallout, LoadFailure> load_callout(io::Libraries& libraries,
                                                       const Services& services,
                                                       const std::string& name,
-                                                      const std::u16string& chain) {
+                                                      const std::u16string& chain,
+                                                      io::FaultTrap* trap) {
   const auto failed = [](std::string text) {
     return tl::unexpected(LoadFailure{false, std::move(text)});
   };
@@ -98,7 +120,7 @@ tl::expected<LoadedCallout, LoadFailure> load_callout(io::Libraries& libraries,
     return failed(*path + ": it has no entry point: it exports no " DHCP_CALLOUT_ENTRY_POINT);
   }
   LoadedCallout callout{name, *path, {}, kept};
-  const Entered entered = enter(entry, chain, callout.table);
+  const Entered entered = enter(entry, chain, callout.table, trap);
   if (!entered.text.empty()) {
     return tl::unexpected(LoadFailure{entered.exception, *path + ": " + entered.text});
   }

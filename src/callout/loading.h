@@ -8,6 +8,7 @@
 
 #include "callout/load_failure.h"
 #include "dhcpssdk.h"
+#include "io/fault_trap.h"
 #include "io/library.h"
 
 namespace hookline::callout {
@@ -24,9 +25,11 @@ struct LoadedCallout {
 };
 
 // `chain` is what its entry point gets as ChainDlls. `services` lives as long as the callout.
+// `trap`: what its entry point is called through, if there is one.
 tl::expected<LoadedCallout, LoadFailure> load_callout(io::Libraries& libraries,
                                                       const Services& services,
                                                       const std::string& name,
-                                                      const std::u16string& chain);
+                                                      const std::u16string& chain,
+                                                      io::FaultTrap* trap = nullptr);
 
 }  // namespace hookline::callout

@@ -23,7 +23,7 @@
 
 namespace hookline::callout::ring {
 
-inline constexpr uint32_t kMagic = 0x484C5231;  // "HLR1"; another layout is another number
+inline constexpr uint32_t kMagic = 0x484C5232;  // "HLR2"; another layout is another number
 inline constexpr uint32_t kRecords = 1024;      // a power of two
 static_assert(kRecords >= 2 * kCalloutCallsMax, "a whole run fits beside what is still under way");
 
@@ -44,7 +44,8 @@ struct Question {
   ServerOptions options;
 };
 
-struct Answer {
+// The first line of a cache, which is all that most answers are.
+struct AnswerHead {
   uint32_t size;  // of the packet, where it was changed
   uint32_t ns;    // that the hook took
   uint8_t process_it;
@@ -52,6 +53,8 @@ struct Answer {
   uint8_t context_set;  // NewPkt set a PktContext
   uint8_t breach;       // 0: none; else Breach, plus 1
   uint32_t text_size;   // what describes the breach
+};
+struct Answer : AnswerHead {
   std::array<char, 112> text;
 };
 
@@ -64,14 +67,19 @@ struct alignas(64) Record {
 // falling on the same lines of a cache.
 inline constexpr size_t kAreaBytes = 2 * kPacketBytesMax + 128;
 
+// Most packets are short. Those stand here, close together, on the way to the helper: a record's
+// area each would be a page each to find the address of. What comes back changed is in the area.
+inline constexpr size_t kBriefBytes = 384;
+
 enum class Stage : uint32_t { Loading, Serving, Failed };
 
 // What came of loading.
 struct Outcome {
   uint32_t hooks;  // HookSet
   uint32_t exception;
+  uint32_t wine;       // not 0: Wine's helper
   uint32_t text_size;  // Serving: the callout's file; Failed: why
-  std::array<char, 1012> text;
+  std::array<char, 1008> text;
 };
 
 // Beside FaultNote: the packet that the hook was busy with.
@@ -98,7 +106,8 @@ struct Header {
 };
 
 inline constexpr size_t kRecordsAt = (sizeof(Header) + 4095) / 4096 * 4096;
-inline constexpr size_t kAreasAt = kRecordsAt + kRecords * sizeof(Record);
+inline constexpr size_t kBriefAt = kRecordsAt + kRecords * sizeof(Record);
+inline constexpr size_t kAreasAt = (kBriefAt + kRecords * kBriefBytes + 4095) / 4096 * 4096;
 inline constexpr size_t kSetupAt = kAreasAt + kRecords * kAreaBytes;
 
 static_assert(std::atomic<uint32_t>::is_always_lock_free);
@@ -125,6 +134,10 @@ class View {
   Header& header() const { return *reinterpret_cast<Header*>(memory_); }
   Record& record(uint32_t n) const {
     return reinterpret_cast<Record*>(memory_ + kRecordsAt)[n % kRecords];
+  }
+  // Where the question's packet of `size` bytes stands.
+  uint8_t* asked(uint32_t n, uint32_t size) const {
+    return size <= kBriefBytes ? memory_ + kBriefAt + n % kRecords * kBriefBytes : packet(n);
   }
   uint8_t* packet(uint32_t n) const { return memory_ + kAreasAt + n % kRecords * kAreaBytes; }
   uint8_t* joined(uint32_t n) const { return packet(n) + kPacketBytesMax; }

@@ -27,7 +27,7 @@ void RingClient::put(Call& call, bool wants_answer) {
   if (has_packet) {
     CHECK(call.size <= kPacketBytesMax, "a packet fits its slot");
     q.size = call.size;
-    std::memcpy(view_.packet(next_), call.buffer, call.size);
+    std::memcpy(view_.asked(next_, call.size), call.buffer, call.size);
   }
   if (call.options != nullptr) {
     q.options = *call.options;
@@ -61,11 +61,11 @@ std::optional<uint32_t> RingClient::finished() const {
 std::optional<RingClient::Answered> RingClient::take() {
   CHECK(!is_idle(), "something was asked");
   const uint32_t n = taken_;
-  const ring::Answer answer = ring::read_once(view_.record(n).answer);
+  const auto answer = ring::read_once<ring::AnswerHead>(view_.record(n).answer);
   Answered out;
   out.asked = asked_[n % ring::kRecords];
   if (answer.process_it > 1 || answer.changed > 1 || answer.context_set > 1 ||
-      answer.breach > kBreachCount || answer.text_size > answer.text.size()) {
+      answer.breach > kBreachCount || answer.text_size > text_.size()) {
     return std::nullopt;
   }
   if (!take_packet(answer, out.asked)) return std::nullopt;
@@ -73,14 +73,14 @@ std::optional<RingClient::Answered> RingClient::take() {
   out.context_set = answer.context_set != 0;
   if (answer.breach != 0) {
     out.breach = static_cast<Breach>(answer.breach - 1);
-    text_ = answer.text;
+    text_ = ring::read_once(view_.record(n).answer).text;
     out.text = {text_.data(), answer.text_size};
   }
   ++taken_;
   return out;
 }
 
-bool RingClient::take_packet(const ring::Answer& answer, Asked& asked) {
+bool RingClient::take_packet(const ring::AnswerHead& answer, Asked& asked) {
   if (asked.call == nullptr) return true;
   Call& call = *asked.call;
   call.process_it = call.hook != Hook::NewPkt || answer.process_it != 0;

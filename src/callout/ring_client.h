@@ -58,7 +58,7 @@ class RingClient {
   void end_sleep();
 
  private:
-  bool take_packet(const ring::Answer& answer, Asked& asked);
+  bool take_packet(const ring::AnswerHead& answer, Asked& asked);
 
   ring::View view_;
   uint32_t next_ = 0;   // the record to put next

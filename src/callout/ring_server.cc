@@ -36,7 +36,8 @@ Call call_of(const ring::View& view, uint32_t n) {
   call.alt_address = q.alt_address;
   call.addr_type = q.addr_type;
   call.lease_s = q.lease_s;
-  call.buffer = view.packet(n);
+  call.buffer = view.asked(n, q.size);
+  call.answer = view.packet(n);
   call.size = q.size;
   if (q.has_options != 0) {
     call.options = &q.options;
@@ -60,6 +61,9 @@ void RingServer::say(ring::Stage stage, std::string_view text) {
 
 void RingServer::loaded(HookSet hooks, std::string_view path) {
   view_.header().outcome.hooks = hooks;
+#ifdef _WIN32
+  view_.header().outcome.wine = 1;
+#endif
   say(ring::Stage::Serving, path);
 }
 
@@ -73,6 +77,7 @@ void RingServer::breach(Hook, Breach what, std::string_view text) {
   const size_t size = std::min(text.size(), answer_->text.size());
   std::copy_n(text.begin(), size, answer_->text.begin());
   answer_->text_size = static_cast<uint32_t>(size);
+  if (what == Breach::Exception) note_packet();
 }
 
 bool RingServer::serve(HookRunner& runner) {
@@ -83,10 +88,13 @@ bool RingServer::serve(HookRunner& runner) {
   faulting_runner = &runner;
   side_.note_faults(header.fault, note_packet);
   uint32_t n = header.finished.load(std::memory_order_relaxed);
+  ticks_ = clock_.ticks();
   for (;;) {
     if (header.submitted.load(std::memory_order_acquire) == n) {
       if (header.stopping.load(std::memory_order_acquire) != 0) break;
-      if (wait_for_work()) continue;
+      const bool alive = wait_for_work();
+      ticks_ = clock_.ticks();
+      if (alive) continue;
       faulting_runner = nullptr;
       return false;
     }
@@ -102,10 +110,11 @@ void RingServer::run_one(HookRunner& runner, uint32_t n) {
   faulting_slot = call.slot;
   // Written bit by bit while the hook runs: nobody looks before it is finished.
   answer_ = &view_.record(n).answer;
-  *answer_ = {};
-  const uint64_t before = clock_.ticks();
+  static_cast<ring::AnswerHead&>(*answer_) = {};
+  const uint64_t before = ticks_;
   runner.run(call);
-  const int64_t ns = clock_.ns_of(clock_.ticks() - before);
+  ticks_ = clock_.ticks();
+  const int64_t ns = clock_.ns_of(ticks_ - before);
   faulting_slot = kNoSlot;
   answer_->ns =
       static_cast<uint32_t>(std::clamp<int64_t>(ns, 0, std::numeric_limits<uint32_t>::max()));
@@ -116,9 +125,11 @@ void RingServer::run_one(HookRunner& runner, uint32_t n) {
 
 void RingServer::finish(uint32_t n) {
   ring::Header& header = view_.header();
-  header.finished.store(n, std::memory_order_seq_cst);
+  header.finished.store(n, std::memory_order_release);
+  // Who falls asleep just now for this one, with more behind it, is woken by the last of them.
   const bool is_last = header.submitted.load(std::memory_order_relaxed) == n;
   if (!is_last && header.wanted.load(std::memory_order_relaxed) != n) return;
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   if (header.server_sleeps.load(std::memory_order_seq_cst) != 0) side_.call_back();
 }
 

@@ -39,6 +39,7 @@ class RingServer final : private HookWatcher {
   ring::View view_;
   ring::Answer* answer_ = nullptr;
   int64_t spin_ns_ = 0;
+  uint64_t ticks_ = 0;  // when the call before ended, or the wait
 };
 
 }  // namespace hookline::callout

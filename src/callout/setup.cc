@@ -8,6 +8,8 @@ namespace hookline::callout {
 
 namespace {
 
+constexpr uint32_t kNetwork = 1, kWine = 2;  // flags
+
 // Writing and reading are the same list of fields: one function for both.
 class Writer {
  public:
@@ -97,7 +99,7 @@ void fields(Archive& archive, AnySetup& setup) {
 
 std::vector<uint8_t> encode_setup(const Setup& setup) {
   Writer writer;
-  writer.number(setup.network ? 1 : 0);
+  writer.number((setup.network ? kNetwork : 0) | (setup.wine ? kWine : 0));
   fields(writer, setup);
   return std::move(writer.out);
 }
@@ -105,9 +107,10 @@ std::vector<uint8_t> encode_setup(const Setup& setup) {
 Result<Setup> decode_setup(Bytes bytes) {
   SetupReader reader(bytes);
   Setup setup;
-  uint32_t network = 0;
-  reader.number(network);
-  setup.network = network != 0;
+  uint32_t flags = 0;
+  reader.number(flags);
+  setup.network = (flags & kNetwork) != 0;
+  setup.wine = (flags & kWine) != 0;
   fields(reader, setup);
   if (reader.failed || !reader.at_end()) {
     return fail(ErrorKind::Invalid, "the shared memory holds no setup of a callout");

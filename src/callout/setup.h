@@ -18,6 +18,7 @@ struct Setup {
   bool network = false;               // may it talk to others?
   std::vector<std::string> readable;  // files and folders, with all below
   std::vector<std::string> writable;
+  bool wine = false;  // a Windows DLL, for a helper of Wine's
 
   bool operator==(const Setup&) const = default;
 };

@@ -170,6 +170,7 @@ CalloutsDraft decode_callouts(const Reader& callouts, Problems& problems) {
     draft.config.warn_slower_ns = slow->value;
   }
   decode_hosting(callouts, draft.config.hosting, problems);
+  if (auto user = callouts.text("user")) draft.config.user = std::move(user->value);
   if (auto registry = callouts.text("registry")) draft.registry = std::move(*registry);
   const auto dlls = callouts.tables("dll");
   const bool by_server = callouts.has("dll");

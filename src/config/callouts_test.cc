@@ -197,12 +197,13 @@ TEST(CalloutsTest, SaysWhatIsWrong) {
             Names{"8:7: map: expected a table of names and files, such as { "
                   "\"C:\\\\Windows\\\\System32\\\\mac.dll\" = \"mac.so\" }; found the text "
                   "\"a.so\""});
-  EXPECT_EQ(problems("[[callouts.dll]]\nhost = \"wine\"\n[[callouts.dll]]\npath = \"a.so\"\nhost = "
+  EXPECT_EQ(problems("[[callouts.dll]]\nhost = \"vine\"\n[[callouts.dll]]\npath = \"a.so\"\nhost = "
                      "\"docker\"\nfile = 1\n"),
             (Names{"6:1: [[callouts.dll]] has no \"path\": expected a text, such as \"audit.so\"",
-                   "7:8: host: \"wine\" is not supported by this version; expected \"isolated\" or "
-                   "\"in-process\"",
-                   "10:8: host: \"docker\" is unknown; expected \"isolated\" or \"in-process\"",
+                   "7:8: host: \"vine\" is unknown; expected \"isolated\" or \"in-process\" or "
+                   "\"wine\"",
+                   "10:8: host: \"docker\" is unknown; expected \"isolated\" or \"in-process\" or "
+                   "\"wine\"",
                    "11:1: unknown key \"file\" in [[callouts.dll]]; here it is \"path\""}));
 }
 

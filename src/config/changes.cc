@@ -183,6 +183,8 @@ std::vector<std::string> describe_changes(const Config& before, const Config& af
   if (before.callouts != after.callouts) {
     out.add("callouts changed: 'hookline callouts reload' applies it");
   }
+  if (before.leasequery.allow != after.leasequery.allow) out.add("leasequery.allow changed");
+  if (before.leasequery.listen != after.leasequery.listen) out.add("leasequery.listen changed");
   if (before.filter.rules != after.filter.rules) out.add("filter rules changed");
   if (before.filter.drivers != after.filter.drivers) out.add("filter drivers changed");
   const ScopesById old_scopes = scopes_by_id(before);
@@ -208,6 +210,7 @@ std::vector<std::string> needs_restart(const Config& before, const Config& after
   if (before.server.state_dir != after.server.state_dir) keys.push_back("server.state-dir");
   if (before.server.control != after.server.control) keys.push_back("server.control");
   if (before.server.user != after.server.user) keys.push_back("server.user");
+  if (before.callouts.user != after.callouts.user) keys.push_back("callouts.user");
   if (before.filter.inline_completion != after.filter.inline_completion) {
     keys.push_back("filter.completion");
   }

@@ -5,6 +5,7 @@
 #include "config/callouts.h"
 #include "config/draft.h"
 #include "config/filter_config.h"
+#include "config/leasequery.h"
 #include "config/reader.h"
 
 namespace hookline::config {
@@ -86,22 +87,6 @@ void decode_server(const Reader& server, Draft& draft, Problems& problems) {
   if (const auto v = server.duration("max-packet-age")) {
     out.max_packet_age_ns = int64_t{v->value} * kNsPerSecond;
   }
-}
-
-LeaseQueryConfig decode_leasequery(const Reader& reader, Problems& problems) {
-  LeaseQueryConfig out;
-  for (const Placed<std::string>& text : reader.texts("allow")) {
-    const auto address = Ipv4::parse(text.value);
-    const std::optional<Prefix> network =
-        address ? std::optional(Prefix{*address, 32}) : Prefix::parse(text.value);
-    if (network) {
-      out.allow.push_back(*network);
-    } else {
-      problems.error(text.at, "allow: " + quoted(text.value) +
-                                  ": expected an address or a network such as \"192.0.2.0/24\"");
-    }
-  }
-  return out;
 }
 
 LeaseTimesDraft decode_times(const Reader& table, std::string_view default_name) {

@@ -18,7 +18,8 @@ struct Word {
   Value value;
 };
 constexpr Word<CalloutPlace> kPlaces[] = {{"isolated", CalloutPlace::Isolated},
-                                          {"in-process", CalloutPlace::InProcess}};
+                                          {"in-process", CalloutPlace::InProcess},
+                                          {"wine", CalloutPlace::Wine}};
 constexpr Word<OnFault> kOnFault[] = {{"open", OnFault::Open}, {"closed", OnFault::Closed}};
 
 template <class Value, size_t kCount>
@@ -34,10 +35,8 @@ void decode_word(const Reader& table, std::string_view key, const Word<Value> (&
     }
     expected += (expected.empty() ? "\"" : " or \"") + std::string(word.text) + "\"";
   }
-  const bool later = key == "host" && found->value == "wine";
-  problems.error(found->at,
-                 fmt::format("{}: {} is {}; expected {}", key, quoted(found->value),
-                             later ? "not supported by this version" : "unknown", expected));
+  problems.error(found->at, fmt::format("{}: {} is unknown; expected {}", key, quoted(found->value),
+                                        expected));
 }
 
 void decode_memory(const Reader& table, CalloutHosting& out, Problems& problems) {

@@ -85,6 +85,19 @@ TEST(LimitsTest, ScopeId) {
             id);
 }
 
+TEST(LimitsTest, QueryListeners) {
+  const auto listening = [](size_t count) {
+    std::string list;
+    for (size_t i = 0; i < count; ++i) list += fmt::format("{}, ", 6700 + i);
+    return kServer + "[[scope]]\nid = \"a\"\nsubnet = \"10.0.0.0/24\"\n[leasequery]\n" +
+           "allow = [\"10.0.0.2\"]\nlisten = [" + list + "]\n";
+  };
+  const auto config = config_of(listening(kQueryListenersMax));
+  EXPECT_EQ(config->leasequery.listen.size(), kQueryListenersMax);
+  EXPECT_EQ(config->leasequery.listen[1], (Endpoint{{}, 6701}));
+  EXPECT_EQ(load_text(listening(kQueryListenersMax + 1), "f").errors.size(), 1u);
+}
+
 TEST(LimitsTest, Problems) {
   std::string text = kServer;
   for (size_t i = 0; i < kProblemsMax + 10; ++i) text += fmt::format("x{} = 1\n", i);

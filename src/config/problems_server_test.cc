@@ -97,6 +97,19 @@ const Case kCases[] = {
       "\"192.0.2.0/24\"",
       "error f:7:53: allow: \"relay\": expected an address or a network such as "
       "\"192.0.2.0/24\""}},
+    {"LeaseQueryListen",
+     kServer + "[[scope]]\n"
+               "id = \"a\"\n"
+               "subnet = \"10.0.0.0/24\"\n"
+               "[leasequery]\n"
+               "listen = [\"10.0.0.1:67\", \"10.0.0.2\", 67, \":6767\", \"10.0.0.1:0\", "
+               "\"eth0\"]\n",
+     {"error f:7:38: listen: \"67\" is listened at already",
+      "error f:7:51: listen: \"10.0.0.1:0\": expected an address, a port or both, such as "
+      "\"10.77.0.1:67\"",
+      "error f:7:65: listen: \"eth0\": expected an address, a port or both, such as "
+      "\"10.77.0.1:67\"",
+      "warning f: [leasequery] has listen and no allow: nobody may ask"}},
     {"Hosting",
      kScope + "[[callouts.dll]]\n"
               "path = \"a.so\"\n"

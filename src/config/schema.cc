@@ -139,7 +139,8 @@ constexpr Key kKeys[] = {
     {Callouts, "warn-slower-than", FineDuration, 0, 60'000'000'000, "1ms", R"("500us")",
      "a hook that takes longer is logged and counted; \"0s\" logs none"},
     {Callouts, "host", Text, 1, 16, "isolated", R"("in-process")",
-     "where its hooks run: \"isolated\" is in a process of its own, \"in-process\" in the server"},
+     "where its hooks run: \"isolated\" is in a process of its own, \"in-process\" in the "
+     "server, \"wine\" in one of Wine's, for Windows DLLs"},
     {Callouts, "on-fault", Text, 1, 16, "open", R"("closed")",
      "while it is not there, packets go on (\"open\") or are dropped (\"closed\")"},
     {Callouts, "budget", FineDuration, 100'000, 60'000'000'000, "50ms", R"("20ms")",
@@ -152,13 +153,16 @@ constexpr Key kKeys[] = {
      "files and folders that it may read, besides its own folder and the configuration's"},
     {Callouts, "writable", TextList, 0, kPathBytesMax, "none", R"(["/var/log/hookline"])",
      "files and folders that it may write"},
+    {Callouts, "user", Text, 1, 32, "hookline-callouts; where it is missing, the server's",
+     R"("hookline-callouts")", "whom the processes of isolated callouts become"},
     {Callouts, "dll", Tables, 0, 0, "", "",
      "a callout that the server calls beside others, instead of dlls and registry"},
 
     {CalloutDll, "path", Text, 1, kPathBytesMax, "must be set", R"("audit.so")",
      "the callout's file, or a name that map has"},
     {CalloutDll, "host", Text, 1, 16, "as in [callouts]", R"("in-process")",
-     "where its hooks run: \"isolated\" is in a process of its own, \"in-process\" in the server"},
+     "where its hooks run: \"isolated\" is in a process of its own, \"in-process\" in the "
+     "server, \"wine\" in one of Wine's, for Windows DLLs"},
     {CalloutDll, "on-fault", Text, 1, 16, "as in [callouts]", R"("closed")",
      "while it is not there, packets go on (\"open\") or are dropped (\"closed\")"},
     {CalloutDll, "budget", FineDuration, 100'000, 60'000'000'000, "as in [callouts]", R"("20ms")",
@@ -232,7 +236,9 @@ constexpr Key kKeys[] = {
      "its Parameters key: texts and numbers by name"},
 
     {Section::LeaseQuery, "allow", TextList, 1, 18, "none", R"(["192.0.2.0/24", "10.77.0.2"])",
-     "relays (giaddr), as addresses or networks, whose LEASEQUERY messages are answered"},
+     "relays (giaddr), and peers over TCP, as addresses or networks, that are answered"},
+    {Section::LeaseQuery, "listen", Values, 1, 21, "none: UDP only", R"(["10.77.0.1:67"])",
+     "where bulk and active leasequery is answered over TCP: an address, a port, or both"},
 };
 
 struct Synonym {

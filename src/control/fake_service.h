@@ -49,6 +49,12 @@ class FakeService final : public Service {
     if (auto done = change("reload_callouts"); !done) return tl::unexpected(done.error());
     return std::string("loaded: audit.so");
   }
+  Result<std::string> reload_callout(std::string_view name) override {
+    if (auto done = change(fmt::format("reload_callout {}", name)); !done) {
+      return tl::unexpected(done.error());
+    }
+    return fmt::format("reloaded: {}", name);
+  }
   Result<FilterView> filter() override { return filter_; }
   Result<std::string> reload_drivers() override {
     if (auto done = change("reload_drivers"); !done) return tl::unexpected(done.error());

@@ -13,14 +13,57 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<Column, 34> kAll = {
-    {{"", "kind"},       {"", "name"},     {"", "driver"},    {"", "state"},      {"", "layer"},
-     {"", "sublayer"},   {"", "action"},   {"", "callout"},   {"", "weight"},     {"", "filters"},
-     {"", "registered"}, {"", "calls"},    {"", "hits"},      {"", "classified"}, {"", "permitted"},
-     {"", "blocked"},    {"", "absorbed"}, {"", "forgotten"}, {"", "breaches"},   {"", "injected"},
-     {"", "succeeded"},  {"", "failed"},   {"", "cancelled"}, {"", "refused"},    {"", "in_flight"},
-     {"", "loops_cut"},  {"", "too_many"}, {"", "required"},  {"", "inside"},     {"", "devices"},
-     {"", "path"},       {"", "why"},      {"", "id"},        {"", "key"}}};
+constexpr std::array<Column, 51> kAll = {{{"", "kind"},
+                                          {"", "name"},
+                                          {"", "driver"},
+                                          {"", "state"},
+                                          {"", "layer"},
+                                          {"", "sublayer"},
+                                          {"", "action"},
+                                          {"", "callout"},
+                                          {"", "weight"},
+                                          {"", "filters"},
+                                          {"", "registered"},
+                                          {"", "calls"},
+                                          {"", "hits"},
+                                          {"", "classified"},
+                                          {"", "permitted"},
+                                          {"", "blocked"},
+                                          {"", "absorbed"},
+                                          {"", "forgotten"},
+                                          {"", "breaches"},
+                                          {"", "injected"},
+                                          {"", "succeeded"},
+                                          {"", "failed"},
+                                          {"", "cancelled"},
+                                          {"", "refused"},
+                                          {"", "in_flight"},
+                                          {"", "loops_cut"},
+                                          {"", "too_many"},
+                                          {"", "required"},
+                                          {"", "inside"},
+                                          {"", "devices"},
+                                          {"", "path"},
+                                          {"", "why"},
+                                          {"", "id"},
+                                          {"", "key"},
+                                          {"", "udp"},
+                                          {"", "tcp"},
+                                          {"", "contexts"},
+                                          {"", "pended"},
+                                          {"", "opened"},
+                                          {"", "refused_flows"},
+                                          {"", "reauthorized"},
+                                          {"", "expired"},
+                                          {"", "displaced"},
+                                          {"", "aborted"},
+                                          {"", "open"},
+                                          {"", "indications"},
+                                          {"", "indicated_bytes"},
+                                          {"", "gathered"},
+                                          {"", "deferred"},
+                                          {"", "dropped"},
+                                          {"", "ended"}}};
 
 constexpr std::array<Column, 6> kDrivers = {{{"DRIVER", "name", false, 12},
                                              {"STATE", "state", false, 9},
@@ -66,12 +109,36 @@ constexpr std::array<Column, 9> kInjections = {{{"INJECTIONS", "name", false, 16
                                                 {"REFUSED", "refused", true, 8},
                                                 {"IN-FLIGHT", "in_flight", true, 9}}};
 
-constexpr std::array<FilterSection, 6> kSections = {
+constexpr std::array<Column, 10> kFlows = {{{"UDP-FLOWS", "udp", true, 9},
+                                            {"TCP-FLOWS", "tcp", true, 9},
+                                            {"CONTEXTS", "contexts", true, 8},
+                                            {"PENDED", "pended", true, 6},
+                                            {"OPENED", "opened", true, 8},
+                                            {"REFUSED", "refused_flows", true, 8},
+                                            {"REAUTHORIZED", "reauthorized", true, 12},
+                                            {"EXPIRED", "expired", true, 8},
+                                            {"DISPLACED", "displaced", true, 9},
+                                            {"ABORTED", "aborted", true, 7}}};
+
+constexpr std::array<Column, 10> kStreams = {{{"STREAMS", "open", true, 7},
+                                              {"OPENED", "opened", true, 8},
+                                              {"INDICATIONS", "indications", true, 11},
+                                              {"BYTES", "indicated_bytes", true, 12},
+                                              {"GATHERED", "gathered", true, 8},
+                                              {"DEFERRED", "deferred", true, 8},
+                                              {"DROPPED", "dropped", true, 7},
+                                              {"INJECTED", "injected", true, 8},
+                                              {"COMPLETED", "ended", true, 9},
+                                              {"FAILED", "failed", true, 8}}};
+
+constexpr std::array<FilterSection, 8> kSections = {
     {{"driver", "drivers", kDrivers},
      {"sublayer", "sublayers", kSubLayers},
      {"callout", "callouts", kCallouts},
      {"filter", "filters", kFilters},
      {"layer", "layers", kLayers},
+     {"flows", "flows", kFlows},
+     {"streams", "streams", kStreams},
      {"injection", "injection handles", kInjections}}};
 
 // "0010  68 69 00 …  hi."

@@ -81,6 +81,42 @@ json::value row_of(const filter::Report::LayerLine& layer) {
                       {"absorbed", layer.absorbed}};
 }
 
+json::value row_of(const filter::FlowReport& flows) {
+  return json::object{{"kind", "flows"},
+                      {"name", "flows"},
+                      {"udp", flows.udp},
+                      {"tcp", flows.tcp},
+                      {"contexts", flows.contexts},
+                      {"pended", flows.pended},
+                      {"opened", flows.opened},
+                      {"refused_flows", flows.blocked},
+                      {"reauthorized", flows.reauthorized},
+                      {"pended_in_all", flows.pended_in_all},
+                      {"expired", flows.expired},
+                      {"displaced", flows.displaced},
+                      {"aborted", flows.aborted},
+                      {"contexts_deleted", flows.contexts_deleted}};
+}
+
+json::value row_of(const filter::StreamReport& streams) {
+  return json::object{{"kind", "streams"},
+                      {"name", "streams"},
+                      {"open", streams.open},
+                      {"opened", streams.opened},
+                      {"refused", streams.refused},
+                      {"indications", streams.indications},
+                      {"indicated_bytes", streams.indicated_bytes},
+                      {"blocked_bytes", streams.blocked_bytes},
+                      {"gathered", streams.gathered},
+                      {"deferred", streams.deferred},
+                      {"continued", streams.continued},
+                      {"dropped", streams.dropped},
+                      {"injected", streams.injected},
+                      {"injected_bytes", streams.injected_bytes},
+                      {"ended", streams.ended},
+                      {"failed", streams.failed}};
+}
+
 json::value row_of(const inject::HandleReport& handle) {
   json::object row{
       {"kind", "injection"},
@@ -112,6 +148,8 @@ json::array filter_rows(const FilterView& view) {
   }
   for (const auto& filter : view.filter.filters) rows.push_back(row_of(filter));
   for (const auto& layer : view.filter.layers) rows.push_back(row_of(layer));
+  if (view.filter.flows.any()) rows.push_back(row_of(view.filter.flows));
+  if (view.filter.streams.opened != 0) rows.push_back(row_of(view.filter.streams));
   for (const auto& handle : view.injections.handles) rows.push_back(row_of(handle));
   if (view.injections.replies.handle != 0) rows.push_back(row_of(view.injections.replies));
   return rows;

@@ -120,6 +120,37 @@ void lease_events(Exposition& out, const Counters& c) {
   out.sample(seconds(c.commit_ns.value()));
 }
 
+void queries(Exposition& out, const QueryCounters& q) {
+  out.gauge("hookline_leasequery_connections", "TCP connections for leasequery that are open.",
+            q.opened.value() - q.closed.value());
+  out.gauge("hookline_leasequery_subscribers", "Of those, active leasequeries.",
+            q.active.value() - q.active_ended.value());
+  out.counter("hookline_leasequery_connections_total", "TCP connections that were let in.",
+              q.opened);
+  out.family("hookline_leasequery_refused_total", "counter",
+             "TCP connections that were refused or cut off, by reason.");
+  out.sample(q.not_allowed.value(), {{"reason", "not_allowed"}});
+  out.sample(q.too_many.value(), {{"reason", "too_many"}});
+  out.sample(q.blocked.value(), {{"reason", "blocked"}});
+  out.sample(q.timed_out.value(), {{"reason", "timed_out"}});
+  out.family("hookline_leasequery_queries_total", "counter", "Leasequeries over TCP, by kind.");
+  for (size_t i = 0; i < kQueryKindCount; ++i) {
+    out.sample(q.bulk[i].value(), {{"kind", query_kind_name(static_cast<QueryKind>(i))}});
+  }
+  out.sample(q.active.value(), {{"kind", "active"}});
+  out.counter("hookline_leasequery_malformed_total", "Messages that no query is.", q.malformed);
+  out.counter("hookline_leasequery_not_allowed_total", "Queries answered with NotAllowed.",
+              q.refused);
+  out.counter("hookline_leasequery_terminated_total", "Queries that a reload or a stop ended.",
+              q.terminated);
+  out.counter("hookline_leasequery_overruns_total",
+              "Times that an active leasequery fell too far behind.", q.overruns);
+  out.counter("hookline_leasequery_answers_total", "Leases that were told.", q.answers);
+  out.counter("hookline_leasequery_received_bytes_total", "Bytes that peers sent.",
+              q.bytes_received);
+  out.counter("hookline_leasequery_sent_bytes_total", "Bytes that peers took.", q.bytes_sent);
+}
+
 void state(Exposition& out, const Status& s) {
   out.family("hookline_build_info", "gauge", "Always 1; the labels say what runs.");
   out.sample(1, {{"version", s.version}});
@@ -220,6 +251,41 @@ void filter_layers(Exposition& out, const filter::Report& report) {
   }
 }
 
+void flows(Exposition& out, const filter::FlowReport& report) {
+  if (!report.any()) return;
+  out.family("hookline_filter_flows", "gauge", "Flows that the filter knows.");
+  out.sample(report.udp, {{"protocol", "udp"}});
+  out.sample(report.tcp, {{"protocol", "tcp"}});
+  out.family("hookline_filter_flow_contexts", "gauge", "Contexts that callouts have with flows.");
+  out.sample(report.contexts, {});
+  out.family("hookline_filter_pended_operations", "gauge", "Operations that callouts have pended.");
+  out.sample(report.pended, {});
+  out.family("hookline_filter_flows_total", "counter", "What has become of flows.");
+  const std::pair<std::string_view, uint64_t> events[] = {
+      {"opened", report.opened},        {"refused", report.blocked},
+      {"pended", report.pended_in_all}, {"reauthorized", report.reauthorized},
+      {"expired", report.expired},      {"displaced", report.displaced},
+      {"aborted", report.aborted}};
+  for (const auto& [event, count] : events) out.sample(count, {{"event", event}});
+}
+
+void streams(Exposition& out, const filter::StreamReport& report) {
+  if (report.opened == 0) return;
+  out.family("hookline_filter_streams", "gauge", "TCP connections that are open.");
+  out.sample(report.open, {});
+  out.family("hookline_filter_stream_bytes_total", "counter", "Bytes at the STREAM layer.");
+  out.sample(report.indicated_bytes, {{"what", "indicated"}});
+  out.sample(report.blocked_bytes, {{"what", "blocked"}});
+  out.sample(report.injected_bytes, {{"what", "injected"}});
+  out.family("hookline_filter_streams_total", "counter", "What has happened at the STREAM layer.");
+  const std::pair<std::string_view, uint64_t> events[] = {
+      {"opened", report.opened},     {"indicated", report.indications},
+      {"gathered", report.gathered}, {"deferred", report.deferred},
+      {"dropped", report.dropped},   {"injected", report.injected},
+      {"completed", report.ended},   {"failed", report.failed}};
+  for (const auto& [event, count] : events) out.sample(count, {{"event", event}});
+}
+
 void injections(Exposition& out, const std::vector<inject::HandleReport>& drivers) {
   out.family("hookline_injections_total", "counter",
              "Lists that were injected, by kind; the driver \"hookline\": the server's replies.");
@@ -277,10 +343,13 @@ std::string metrics_text(const Counters& counters, const Status& status,
   Exposition out;
   packets(out, counters);
   lease_events(out, counters);
+  queries(out, counters.queries);
   state(out, status);
   scope_addresses(out, scopes);
   callouts(out, status, callout_rows);
   filter_layers(out, view.filter);
+  flows(out, view.filter.flows);
+  streams(out, view.filter.streams);
   drivers(out, view);
   return out.take();
 }

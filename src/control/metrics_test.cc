@@ -197,6 +197,9 @@ TEST(Metrics, filter_and_drivers) {
   view.drivers.push_back({"delay", "/d.so", "running", "", true, 3, {}, nullptr});
   view.drivers.push_back({"bad", "/b.so", "gone", "no", false, 0, {}, nullptr});
   view.filter.layers.push_back({"INBOUND_TRANSPORT_V4", 70, 4, 1});
+  view.filter.flows.udp = 12;
+  view.filter.flows.contexts = 3;
+  view.filter.flows.blocked = 2;
   view.injections.in_flight = 6;
   view.injections.handles.emplace_back();
   view.injections.handles[0].driver = "delay";
@@ -209,6 +212,9 @@ TEST(Metrics, filter_and_drivers) {
   EXPECT_EQ(samples.at("hookline_drivers_running"), 1);
   EXPECT_EQ(samples.at("hookline_drivers_not_running"), 1);
   EXPECT_EQ(samples.at("hookline_driver_breaches_total{driver=\"delay\"}"), 3);
+  EXPECT_EQ(samples.at("hookline_filter_flows{protocol=\"udp\"}"), 12);
+  EXPECT_EQ(samples.at("hookline_filter_flow_contexts"), 3);
+  EXPECT_EQ(samples.at("hookline_filter_flows_total{event=\"refused\"}"), 2);
   EXPECT_EQ(samples.at("hookline_filter_classified_total{layer=\"INBOUND_TRANSPORT_V4\"}"), 70);
   EXPECT_EQ(samples.at("hookline_filter_verdicts_total{layer=\"INBOUND_TRANSPORT_V4\","
                        "verdict=\"absorb\"}"),

@@ -104,6 +104,13 @@ json::object counters_json(const Counters& counters) {
           {"turns", counters.turns.value()}};
 }
 
+json::object queries_json(const Status& status, const QueryCounters& queries) {
+  return {{"listening", texts_json(status.query_listeners)},
+          {"connections", queries.opened.value() - queries.closed.value()},
+          {"subscribers", queries.active.value() - queries.active_ended.value()},
+          {"answers", queries.answers.value()}};
+}
+
 }  // namespace
 
 std::string_view error_kind_name(ErrorKind kind) {
@@ -264,6 +271,7 @@ json::value to_json(const Status& status, const Counters& counters) {
        {{"loaded", texts_json(status.callouts)}, {"missing", texts_json(status.callouts_missing)}}},
       {"drivers",
        {{"loaded", texts_json(status.drivers)}, {"missing", texts_json(status.drivers_missing)}}},
+      {"leasequery", queries_json(status, counters.queries)},
       {"counters", counters_json(counters)}};
 }
 

@@ -291,6 +291,17 @@ void RowWriter::table_line(const std::vector<std::string>& cells) {
   sink_(line + "\n");
 }
 
+namespace {
+
+std::string queries_text(const json::value* queries) {
+  if (queries == nullptr || text_at(*queries, "listening").empty()) return "not over TCP";
+  return fmt::format("at {}: {} connections ({} active), {} leases told",
+                     text_at(*queries, "listening"), text_at(*queries, "connections"),
+                     text_at(*queries, "subscribers"), text_at(*queries, "answers"));
+}
+
+}  // namespace
+
 std::string status_table(const json::object& object) {
   const json::value status(object);
   const std::pair<std::string_view, std::string> lines[] = {
@@ -309,6 +320,7 @@ std::string status_table(const json::object& object) {
       {"in flight", text_at(status, "packets_in_flight")},
       {"callouts", loaded_text(find(status, "callouts"))},
       {"drivers", loaded_text(find(status, "drivers"))},
+      {"leasequery", queries_text(find(status, "leasequery"))},
       {"journal", journal_text(status)},
   };
   std::string text;

@@ -159,6 +159,7 @@ TEST(Render, status_golden) {
             "in flight   0\n"
             "callouts    none\n"
             "drivers     none\n"
+            "leasequery  not over TCP\n"
             "journal     3.0 MiB in 2 segments, record 99, last snapshot never\n");
   status.state = ServingState::NotGranting;
   status.why = "the disk is full";

@@ -66,6 +66,7 @@ struct Status {
   int64_t config_loaded_s = 0;
   std::vector<std::string> callouts;          // that are loaded, in order
   std::vector<std::string> callouts_missing;  // that could not be loaded: "name: why"
+  std::vector<std::string> query_listeners;   // of leasequery over TCP: "10.77.0.1:67"
   std::vector<std::string> drivers;           // packet callout drivers that run, in order
   std::vector<std::string> drivers_missing;   // that could not be loaded: "name: why"
 };
@@ -74,7 +75,7 @@ struct Status {
 struct CalloutRow {
   std::string callout;   // its name, as configured
   std::string path;      // its file
-  std::string host;      // where it runs: "in-process", "isolated", "isolated, quarantined"
+  std::string host;      // where it runs: "in-process", "isolated", "isolated, quarantined", "wine"
   uint32_t version = 0;  // CalloutVersion that its entry point accepted
   std::string hook;      // "DhcpNewPktHook"
   uint64_t calls = 0;
@@ -210,6 +211,11 @@ class Service {
   // Stops and unloads the callouts and loads what the configuration in force names, between two
   // packets. The text says what is loaded now; a callout that can't be is no error.
   virtual Result<std::string> reload_callouts() = 0;
+  // The same of one alone, by its name or its file, while it and the others serve on. Where it does
+  // not load, the one before stays.
+  virtual Result<std::string> reload_callout(std::string_view name) {
+    return fail(ErrorKind::Missing, "no callout is called " + std::string(name));
+  }
   // Asks nothing of the packet thread: it shows what hangs there.
   virtual Result<FilterView> filter() = 0;
   // Unloads all drivers and loads those of the configuration in force, under traffic.

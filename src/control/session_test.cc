@@ -222,7 +222,16 @@ TEST(Session, callouts_and_their_reload) {
   EXPECT_EQ(rows.at("result").at(0).at("callout").as_string(), "audit.so");
   const auto done = one(bench.say("{\"v\":1,\"id\":2,\"call\":\"reload-callouts\"}\n"));
   EXPECT_EQ(done.at("result").as_string(), "loaded: audit.so");
-  EXPECT_EQ(bench.service.asked, std::vector<std::string>{"reload_callouts"});
+  const auto alone = one(bench.say(
+      "{\"v\":1,\"id\":3,\"call\":\"reload-callouts\",\"args\":{\"name\":\"mac.so\"}}\n"));
+  EXPECT_EQ(alone.at("result").as_string(), "reloaded: mac.so");
+  for (const char* args : {"{\"name\":7}", "{\"nome\":\"mac.so\"}"}) {
+    const auto refused = one(bench.say(
+        fmt::format("{{\"v\":1,\"id\":4,\"call\":\"reload-callouts\",\"args\":{}}}\n", args)));
+    EXPECT_FALSE(refused.at("ok").as_bool());
+  }
+  EXPECT_EQ(bench.service.asked,
+            (std::vector<std::string>{"reload_callouts", "reload_callout mac.so"}));
 }
 
 TEST(Session, continue_also_tries_a_failed_journal_again) {

@@ -277,7 +277,16 @@ StreamResult open_reload(const Call& call) {
 }
 
 StreamResult open_reload_callouts(const Call& call) {
-  const auto loaded = call.service.reload_callouts();
+  if (auto known = check_members(call.request.args, {"name"}); !known) {
+    return tl::unexpected(known.error());
+  }
+  const json::value* name = call.request.args.if_contains("name");
+  if (name != nullptr && !name->is_string()) {
+    return fail(ErrorKind::Invalid, "'name' has to be a callout's name or file");
+  }
+  const auto loaded = name == nullptr
+                          ? call.service.reload_callouts()
+                          : call.service.reload_callout(std::string_view(name->get_string()));
   if (!loaded) return tl::unexpected(loaded.error());
   return call.answer(json::value(json::string(*loaded)));
 }
@@ -333,7 +342,7 @@ constexpr CallInfo kCalls[] = {
     {"pause", open_pause, false, true},
     {"continue", open_continue, false, true},
     {"reload", open_reload, false, true},
-    {"reload-callouts", open_reload_callouts, false, true},
+    {"reload-callouts", open_reload_callouts, true, true},
     {"reload-drivers", open_reload_drivers, false, true},
     {"ioctl", open_ioctl, true, true},
     {"authorize", open_authorize, false, true},

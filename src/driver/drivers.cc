@@ -473,7 +473,8 @@ void Drivers::before(const filter::CalloutName& callout, filter::CalloutCall cal
   if (driver == nullptr) return;
   const bool classifies = call == filter::CalloutCall::Classify;
   if (classifies) on_packet_thread_.store(driver, std::memory_order_relaxed);
-  driver->enter_callout(function_name(call), classifies ? kDispatchLevel : kPassiveLevel);
+  const bool raised = call != filter::CalloutCall::Notify;
+  driver->enter_callout(function_name(call), raised ? kDispatchLevel : kPassiveLevel);
 }
 
 void Drivers::after(const filter::CalloutName& callout, filter::CalloutCall call) {

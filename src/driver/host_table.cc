@@ -49,18 +49,20 @@ class OwnCalls {
 };
 
 // Templates, so that a call that somebody lacks is asked for and not an error.
-#define FORWARD(otherwise, function, ...)                                                 \
-  if constexpr (requires { own.function(__VA_ARGS__); }) {                                \
-    return own.function(__VA_ARGS__);                                                     \
-  } else if constexpr (requires { services.lists.function(driver, __VA_ARGS__); }) {      \
-    return services.lists.function(driver, __VA_ARGS__);                                  \
-  } else if constexpr (requires { services.injections.function(driver, __VA_ARGS__); }) { \
-    return services.injections.function(driver, __VA_ARGS__);                             \
-  } else if constexpr (requires { services.engine.function(__VA_ARGS__); }) {             \
-    return services.engine.function(__VA_ARGS__);                                         \
-  } else {                                                                                \
-    driver.not_supported(#function);                                                      \
-    return otherwise;                                                                     \
+#define FORWARD(otherwise, function, ...)                                                     \
+  if constexpr (requires { own.function(__VA_ARGS__); }) {                                    \
+    return own.function(__VA_ARGS__);                                                         \
+  } else if constexpr (requires { services.lists.function(driver, __VA_ARGS__); }) {          \
+    return services.lists.function(driver, __VA_ARGS__);                                      \
+  } else if constexpr (requires { services.injections.function(driver, __VA_ARGS__); }) {     \
+    return services.injections.function(driver, __VA_ARGS__);                                 \
+  } else if constexpr (requires { services.engine.flows().function(driver, __VA_ARGS__); }) { \
+    return services.engine.flows().function(driver, __VA_ARGS__);                             \
+  } else if constexpr (requires { services.engine.function(__VA_ARGS__); }) {                 \
+    return services.engine.function(__VA_ARGS__);                                             \
+  } else {                                                                                    \
+    driver.not_supported(#function);                                                          \
+    return otherwise;                                                                         \
   }
 
 #define BEGIN                                                 \
@@ -112,6 +114,9 @@ std::vector<std::string_view> lacking() {
       } &&                                                                                       \
       !requires(AllServices & services, LoadedDriver & driver, HOOKLINE_FWP_UNPACK parameters) { \
         services.injections.function(driver, HOOKLINE_FWP_UNPACK arguments);                     \
+      } &&                                                                                       \
+      !requires(AllServices & services, LoadedDriver & driver, HOOKLINE_FWP_UNPACK parameters) { \
+        services.engine.flows().function(driver, HOOKLINE_FWP_UNPACK arguments);                 \
       } &&                                                                                       \
       !requires(AllServices & services, HOOKLINE_FWP_UNPACK parameters) {                        \
         services.engine.function arguments;                                                      \

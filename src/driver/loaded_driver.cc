@@ -296,6 +296,12 @@ void LoadedDriver::sweep(std::string& stuck) {
   report(swept.sessions, "open session");
   report(swept.filters, "filter");
   report(swept.objects, "sublayer or callout object");
+  report(swept.contexts, "flow context");
+  report(swept.handles, "classify handle");
+  if (swept.pended != 0) {
+    breach("DriverUnload",
+           fmt::format("left {}; completed", counted(swept.pended, "pended operation")));
+  }
   report(devices_.remove_all(this), "device");
   services_.injections.driver_unloaded(*this);
   // Whatever still runs may use its lists.

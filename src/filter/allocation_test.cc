@@ -7,6 +7,7 @@
 
 #include "filter/engine.h"
 #include "filter/filter_engine.h"
+#include "filter/flows_testing.h"
 #include "filter/rules.h"
 #include "filter/testing.h"
 
@@ -86,6 +87,9 @@ NTSTATUS live(Engine& engine) {
   step([&] { return engine.FwpmFilterAdd0(session, &filter, nullptr, nullptr); });
   step([&] { return engine.FwpmTransactionCommit0(session); });
   step([&] { return engine.FwpmFilterAdd0(session, &filter, nullptr, nullptr); });
+  // The first that asks for flows.
+  filter = testing::filter(FWPM_LAYER_ALE_FLOW_ESTABLISHED_V4, FWP_ACTION_PERMIT);
+  step([&] { return engine.FwpmFilterAdd0(session, &filter, nullptr, nullptr); });
   g_allocations_left = -1;
   engine.FwpmTransactionAbort0(session);
   EXPECT_EQ(engine.FwpmEngineClose0(session), STATUS_SUCCESS);
@@ -154,6 +158,41 @@ TEST(Allocation, ThePacketPathNeedsNone) {
     const GUID its_key = key(i);
     EXPECT_EQ(engine.FwpsCalloutUnregisterByKey0(&its_key), STATUS_SUCCESS);
   }
+}
+
+// Flows that begin, have contexts, are pended, displaced and expired.
+class FlowAllocation : public testing::FlowTest {
+ protected:
+  FlowAllocation() : FlowTest(8) {}
+};
+
+TEST_F(FlowAllocation, FlowsNeedNoneEither) {
+  using testing::Asked;
+  static std::vector<HANDLE> pended;
+  pended.reserve(64);
+  add(FWPM_LAYER_ALE_AUTH_RECV_ACCEPT_V4).on_classify = [this](const Asked& asked) {
+    HANDLE context = nullptr;
+    if (flows.FwpsPendOperation0(driver, asked.completion(), &context) != STATUS_SUCCESS) return;
+    pended.push_back(context);
+    asked.absorb();
+  };
+  testing::FlowCallout& keeper = add(FWPM_LAYER_DATAGRAM_DATA_V4);
+  keeper.deleted.reserve(64);
+  keeper.on_classify = [&](const Asked& asked) {
+    flows.FwpsFlowAssociateContext0(driver, asked.flow(), asked.values.layerId, keeper.id, 1);
+  };
+  Datagram datagram;
+  const long before = g_allocations;
+  for (uint32_t i = 0; i < 16; ++i) {
+    datagram.traffic.remote = Ipv4{0x0A000100 + i};
+    EXPECT_EQ(run(datagram), Verdict::Absorb);
+    flows.FwpsCompleteOperation0(driver, pended.back(), nullptr);
+    EXPECT_EQ(run(datagram), Verdict::Permit);
+  }
+  now_ns += kUdpFlowIdleNs;
+  pump();
+  EXPECT_EQ(g_allocations, before);
+  EXPECT_EQ(keeper.deletions(), 16u);
 }
 
 }  // namespace

@@ -58,6 +58,7 @@ void report(const Callout& callout, const LayerCall& call, std::string_view text
 
 // Every path of a classifyFn has to leave the data where it found it (rule 26).
 void put_data_back(const Callout& callout, const LayerCall& call) {
+  if (call.list == nullptr) return;
   NET_BUFFER& buffer = *call.list->FirstNetBuffer;
   if (DataStart::of(buffer) == call.start) return;
   report(callout, call, "classifyFn left the NET_BUFFER's data at another place");
@@ -84,11 +85,40 @@ Answer read_answer(const Filter& filter, const Callout& callout, const LayerCall
   }
 }
 
+// Says which callout is asked while its classifyFn runs: it may pend what it is asked about.
+class Asking {
+ public:
+  Asking(Authorization* authorization, const Callout& callout, const Filter& filter)
+      : authorization_(authorization) {
+    if (authorization_ == nullptr) return;
+    authorization_->asking = &callout;
+    authorization_->filter = &filter;
+  }
+  ~Asking() {
+    if (authorization_ != nullptr) authorization_->asking = nullptr;
+  }
+  Asking(const Asking&) = delete;
+  Asking& operator=(const Asking&) = delete;
+
+ private:
+  Authorization* authorization_;
+};
+
+// What the layer's rules make of an answer.
+void correct(Answer& answer, const Callout& callout, const LayerCall& call) {
+  if (call.authorization != nullptr && call.authorization->pended && !answer.absorb) {
+    report(callout, call, "classifyFn pended the operation and did not absorb: absorbed");
+    answer = {Action::Block, true, true, true};
+  }
+  if (call.notifies && answer.action == Action::Block) {
+    report(callout, call, "classifyFn blocked at ALE_FLOW_ESTABLISHED, which only tells of flows");
+  }
+}
+
 // Without the right a callout finds the hard permit that it may only veto; with it, nothing
 // decided.
-Answer ask_callout(const Filter& filter, const Callout& callout, const LayerCall& call,
-                   bool has_right) {
-  if ((callout.flags() & FWP_CALLOUT_FLAG_CONDITIONAL_ON_FLOW) != 0) return {};
+Answer call_classify(const Filter& filter, const Callout& callout, const LayerCall& call,
+                     bool has_right, const void* classify_context, uint64_t flow_context) {
   FWPS_CLASSIFY_OUT0 out;
   std::memset(&out, 0, sizeof out);
   out.actionType = has_right ? FWP_ACTION_CONTINUE : FWP_ACTION_PERMIT;
@@ -96,12 +126,32 @@ Answer ask_callout(const Filter& filter, const Callout& callout, const LayerCall
   out.filterId = filter.id;
   callout.counts.calls.add();
   if (call.watch != nullptr) call.watch->before(name_of(callout), CalloutCall::Classify);
-  callout.classify(call.values.values(), call.values.metadata(), call.list, &call, *filter.shown, 0,
-                   out);
+  callout.classify(call.values.values(), call.values.metadata(), call.list, classify_context,
+                   *filter.shown, flow_context, out);
   if (call.watch != nullptr) call.watch->after(name_of(callout), CalloutCall::Classify);
   put_data_back(callout, call);
   if (filter.action == FWP_ACTION_CALLOUT_INSPECTION) return {};
   return read_answer(filter, callout, call, has_right, out);
+}
+
+// At a layer that knows flows.
+[[gnu::noinline]] Answer ask_of_flow(const Filter& filter, const Callout& callout,
+                                     const LayerCall& call, bool has_right) {
+  const FlowPin pin(call.flows, call.flow, call.values.values().layerId, callout);
+  if (pin.passes_over()) return {};
+  const Asking asking(call.authorization, callout, filter);
+  const void* context = &call;
+  if (call.authorization != nullptr) context = call.authorization;
+  Answer answer = call_classify(filter, callout, call, has_right, context, pin.context());
+  if (filter.action != FWP_ACTION_CALLOUT_INSPECTION) correct(answer, callout, call);
+  return answer;
+}
+
+Answer ask_callout(const Filter& filter, const Callout& callout, const LayerCall& call,
+                   bool has_right) {
+  if (call.flows != nullptr) return ask_of_flow(filter, callout, call, has_right);
+  if ((callout.flags() & FWP_CALLOUT_FLAG_CONDITIONAL_ON_FLOW) != 0) return {};
+  return call_classify(filter, callout, call, has_right, &call, 0);
 }
 
 template <class Counts>
@@ -116,6 +166,9 @@ Answer ask(const TableFilter& entry, const LayerCall& call, bool has_right) {
   Answer answer;
   if (!filter.is_callout()) {
     answer = own_answer(filter, call.traffic);
+  } else if (call.authorization != nullptr && call.authorization->late != nullptr &&
+             call.authorization->late->filter == filter.id) {
+    answer = call.authorization->late->answer;
   } else if (entry.callout == nullptr) {
     answer = answer_without_callout(filter);
   } else {

@@ -4,6 +4,7 @@
 
 #include "filter/arbitration.h"
 #include "filter/call_watch.h"
+#include "filter/flows.h"
 #include "filter/net_buffers.h"
 #include "filter/tables.h"
 #include "filter/values.h"
@@ -14,9 +15,13 @@ namespace hookline::filter {
 struct LayerCall {
   const Traffic& traffic;
   const LayerValues& values;
-  NET_BUFFER_LIST* list;
-  DataStart start;   // of the first NET_BUFFER at this layer; put back after every callout
-  CallWatch* watch;  // may be null
+  NET_BUFFER_LIST* list;   // null: the question is about a flow, without a packet
+  DataStart start;         // of the first NET_BUFFER at this layer; put back after every callout
+  CallWatch* watch;        // may be null
+  Flows* flows = nullptr;  // null: no contexts
+  FlowId flow = 0;         // that the layer knows
+  Authorization* authorization = nullptr;  // at an ALE_AUTH layer
+  bool notifies = false;                   // a callout's block breaks a rule: ALE_FLOW_ESTABLISHED
 };
 
 // The verdict of a layer. Callouts that are not registered: block, or permit where the filter has

@@ -23,6 +23,10 @@ bool has_header(const Traffic& traffic, Depth depth) {
   return true;
 }
 
+const uint64_t kAleBits = uint64_t{1} << auth_layer(Direction::Inbound) |
+                          uint64_t{1} << auth_layer(Direction::Outbound) |
+                          uint64_t{1} << established_layer();
+
 uint64_t bits_between(Direction direction, Depth from, Depth to) {
   const int low = std::min(static_cast<int>(from), static_cast<int>(to));
   const int high = std::max(static_cast<int>(from), static_cast<int>(to));
@@ -30,12 +34,15 @@ uint64_t bits_between(Direction direction, Depth from, Depth to) {
   for (int depth = low; depth <= high; ++depth) {
     bits |= uint64_t{1} << layer_at(direction, static_cast<Depth>(depth));
   }
+  // The ALE layers lie between Transport and Datagram; a flow that begins the other way is
+  // authorized by the other one.
+  if (high == static_cast<int>(Depth::Datagram)) bits |= kAleBits;
   return bits;
 }
 
 }  // namespace
 
-Engine::Engine(Logger& log, CallWatch* watch) : log_(log), watch_(watch) {
+Engine::Engine(Logger& log, CallWatch* watch) : log_(log), watch_(watch), flows_(*this, watch) {
   tables_ = compile(objects_, registry_, rules_);
   active_ = tables_.get();
 }
@@ -56,14 +63,45 @@ Verdict Engine::classify(const Traffic& traffic, NET_BUFFER_LIST* list, Depth fi
   ReadGuard guard(section_);
   const Tables& tables = *active_.load(std::memory_order_seq_cst);
   const DataStart base = DataStart::of(*list->FirstNetBuffer);
-  const int step = traffic.direction == Direction::Inbound ? 1 : -1;
-  Verdict verdict = Verdict::Permit;
-  for (int depth = static_cast<int>(first);; depth += step) {
-    verdict = classify_at(tables, traffic, list, base, static_cast<Depth>(depth));
-    if (verdict != Verdict::Permit || depth == static_cast<int>(last)) break;
-  }
+  const Verdict verdict = tables.asks_for_flows
+                              ? classify_with_flows(tables, traffic, list, base, first, last)
+                              : classify_way(tables, traffic, list, base, first, last);
   base.restore(*list->FirstNetBuffer);
   return verdict;
+}
+
+Verdict Engine::classify_way(const Tables& tables, const Traffic& traffic, NET_BUFFER_LIST* list,
+                             const DataStart& base, Depth first, Depth last) {
+  const int step = traffic.direction == Direction::Inbound ? 1 : -1;
+  for (int depth = static_cast<int>(first);; depth += step) {
+    const Verdict verdict = classify_at(tables, traffic, list, base, static_cast<Depth>(depth));
+    if (verdict != Verdict::Permit || depth == static_cast<int>(last)) return verdict;
+  }
+}
+
+// Inbound a flow is known from the transport layer on, and authorized behind it; outbound it is
+// authorized first. What enters below that place passes without.
+Verdict Engine::classify_with_flows(const Tables& tables, Traffic traffic, NET_BUFFER_LIST* list,
+                                    const DataStart& base, Depth first, Depth last) {
+  traffic.flow_handle = 0;
+  const bool inbound = traffic.direction == Direction::Inbound;
+  if (inbound) flows_.find(traffic);
+  if (!inbound && first == Depth::Datagram) {
+    const Verdict verdict = flows_.admit(tables, traffic, list, base);
+    if (verdict != Verdict::Permit) return verdict;
+  } else if (!inbound && first == Depth::Transport) {
+    flows_.find(traffic);
+  }
+  if (!inbound || last != Depth::Datagram) {
+    return classify_way(tables, traffic, list, base, first, last);
+  }
+  Verdict verdict = Verdict::Permit;
+  if (first != Depth::Datagram) {
+    verdict = classify_way(tables, traffic, list, base, first, Depth::Transport);
+  }
+  if (verdict == Verdict::Permit) verdict = flows_.admit(tables, traffic, list, base);
+  if (verdict != Verdict::Permit) return verdict;
+  return classify_at(tables, traffic, list, base, Depth::Datagram);
 }
 
 Verdict Engine::classify_at(const Tables& tables, const Traffic& traffic, NET_BUFFER_LIST* list,
@@ -75,14 +113,43 @@ Verdict Engine::classify_at(const Tables& tables, const Traffic& traffic, NET_BU
   start.restore(*list->FirstNetBuffer);
   LayerValues values;
   values.fill(traffic, depth);
-  const Arbitration result =
-      arbitrate(layer, LayerCall{traffic, values, list, start, watch_}, &blocker_);
+  LayerCall call{traffic, values, list, start, watch_};
+  if (tables.asks_for_flows && (depth == Depth::Transport || depth == Depth::Datagram)) {
+    call.flows = &flows_;
+    call.flow = traffic.flow_handle;
+  }
+  const Arbitration result = arbitrate(layer, call, &blocker_);
   LayerCounts& counts = layer_counts_[place];
   counts.classified.add();
   if (result.vetoed()) vetoes_.add();
   if (result.action() != Action::Block) return Verdict::Permit;
   (result.absorbed() ? counts.absorbed : counts.blocked).add();
   return result.absorbed() ? Verdict::Absorb : Verdict::Block;
+}
+
+Arbitration Engine::ask_ale(const Tables& tables, const Traffic& traffic, const AleFacts& facts,
+                            NET_BUFFER_LIST* list, const DataStart& base,
+                            Authorization* authorization) {
+  const auto place = static_cast<size_t>(facts.place);
+  DataStart start;
+  if (list != nullptr) {
+    start = base.advanced(data_offset(traffic, Depth::Transport));
+    start.restore(*list->FirstNetBuffer);
+  }
+  LayerValues values;
+  values.fill_ale(traffic, facts);
+  LayerCall call{traffic, values, list, start, watch_};
+  call.flows = &flows_;
+  call.flow = traffic.flow_handle;
+  call.authorization = authorization;
+  call.notifies = authorization == nullptr;
+  const Arbitration result = arbitrate(tables.layers[place], call, &blocker_);
+  LayerCounts& counts = layer_counts_[place];
+  counts.classified.add();
+  if (result.vetoed()) vetoes_.add();
+  if (result.action() == Action::Block)
+    (result.absorbed() ? counts.absorbed : counts.blocked).add();
+  return result;
 }
 
 std::string Engine::blocker() const {
@@ -96,15 +163,18 @@ std::string Engine::blocker() const {
   return {};
 }
 
-std::unique_ptr<const Tables> Engine::tables_for(const Objects& objects,
-                                                 const Registry& registry) const {
-  return compile(objects, registry, rules_);
+std::unique_ptr<const Tables> Engine::tables_for(const Objects& objects, const Registry& registry) {
+  std::unique_ptr<Tables> tables = compile(objects, registry, rules_);
+  tables->set_versions(*tables_);
+  if (tables->keeps_contexts) flows_.reserve();
+  return tables;
 }
 
 // The packet thread sees the new tables from now on, and has left the old when this returns.
 void Engine::publish(Lock& lock, std::unique_ptr<const Tables> next) {
   tables_.swap(next);
   active_.store(tables_.get(), std::memory_order_seq_cst);
+  tables_version_.fetch_add(1, std::memory_order_seq_cst);
   occupied_.store(tables_->occupied(), std::memory_order_relaxed);
   Unlocked unlocked(lock);
   section_.wait_until_over();

@@ -26,6 +26,7 @@
 
 #include "base/log.h"
 #include "filter/call_watch.h"
+#include "filter/flows.h"
 #include "filter/net_buffers.h"
 #include "filter/objects.h"
 #include "filter/read_section.h"
@@ -35,6 +36,10 @@
 #include "line/classifier.h"
 
 namespace hookline::filter {
+
+struct AleFacts;
+
+class StreamEngine;
 
 class Engine final : public Classifier {
  public:
@@ -82,6 +87,10 @@ class Engine final : public Classifier {
   // STATUS_DEVICE_BUSY while flow contexts are left.
   NTSTATUS FwpsCalloutUnregisterById0(UINT32 id);
   NTSTATUS FwpsCalloutUnregisterByKey0(const GUID* key);
+
+  // --- streams (stream_requests.cc) -----------------------------------------------------------
+  // STATUS_NOT_FOUND: no such flow (any more), or the callout has no place in it. Any thread.
+  NTSTATUS FwpsStreamContinue0(UINT64 flow, UINT32 callout, UINT16 layer, UINT32 stream_flags);
   // NOLINTEND(readability-identifier-naming)
 
   // --- the server's own ---------------------------------------------------------------------
@@ -96,7 +105,10 @@ class Engine final : public Classifier {
     size_t sessions = 0;  // that were open
     size_t callouts = 0;  // registered
     size_t filters = 0;
-    size_t objects = 0;  // management objects of sublayers and callouts
+    size_t objects = 0;   // management objects of sublayers and callouts
+    size_t contexts = 0;  // of flows
+    size_t pended = 0;    // operations
+    size_t handles = 0;   // of classifications
   };
   bool sweep(const void* device, std::span<const HANDLE> sessions, Swept& swept);
   // For what hangs on a registration, such as flow contexts; null: there is none with this id.
@@ -109,10 +121,24 @@ class Engine final : public Classifier {
   // Packet thread, for a trace: the name of the filter that stopped the datagram last classified,
   // if one did; empty when it is gone. Slow.
   std::string blocker() const;
+  // What of the engine is about flows: the driver's functions for them, TCP, and once a turn
+  // pump().
+  Flows& flows() { return flows_; }
+  const Flows& flows() const { return flows_; }
   // Packet thread: one section around many classifications costs less than one around each.
   ReadSection& section() { return section_; }
 
+  // For the STREAM layer (stream_engine.h). It outlives all drivers; null: there is none.
+  void attach(StreamEngine* streams) { streams_ = streams; }
+  // Another one whenever other tables are in force; read it before the tables. Any thread.
+  uint64_t tables_version() const { return tables_version_.load(std::memory_order_seq_cst); }
+  // Packet thread, inside the section.
+  const Tables& tables() const { return *active_.load(std::memory_order_seq_cst); }
+  CallWatch* watch() const { return watch_; }
+  void count_stream(bool blocked, bool absorbed);
+
  private:
+  friend class Flows;
   struct Session {
     std::string name;
     bool dynamic = false;
@@ -144,10 +170,18 @@ class Engine final : public Classifier {
   template <class Key>
   NTSTATUS unregister(const Key& key);
   uint32_t id_of(const GUID& key);
-  std::unique_ptr<const Tables> tables_for(const Objects& objects, const Registry& registry) const;
+  std::unique_ptr<const Tables> tables_for(const Objects& objects, const Registry& registry);
   void publish(Lock& lock, std::unique_ptr<const Tables> next);
+  // Both: the whole way, or what of it is left after a verdict.
+  Verdict classify_way(const Tables& tables, const Traffic& traffic, NET_BUFFER_LIST* list,
+                       const DataStart& base, Depth first, Depth last);
+  Verdict classify_with_flows(const Tables& tables, Traffic traffic, NET_BUFFER_LIST* list,
+                              const DataStart& base, Depth first, Depth last);
   Verdict classify_at(const Tables& tables, const Traffic& traffic, NET_BUFFER_LIST* list,
                       const DataStart& base, Depth depth);
+  // For Flows: one of the ALE layers. `list` and `authorization` may be null.
+  Arbitration ask_ale(const Tables& tables, const Traffic& traffic, const AleFacts& facts,
+                      NET_BUFFER_LIST* list, const DataStart& base, Authorization* authorization);
 
   Logger& log_;
   CallWatch* watch_;
@@ -172,7 +206,11 @@ class Engine final : public Classifier {
   // Read by the packet thread.
   std::atomic<const Tables*> active_;
   std::atomic<uint64_t> occupied_{0};
+  std::atomic<uint64_t> tables_version_{1};
+  std::atomic<StreamEngine*> streams_{nullptr};
   ReadSection section_;
+
+  Flows flows_;
 
   // Packet thread.
   struct LayerCounts {

@@ -149,8 +149,12 @@ NTSTATUS Engine::unregister(const Key& key) {
     changed_.wait(lock, [&] { return !busy_; });
     const std::shared_ptr<Callout> callout = registry_.find(key);
     if (callout == nullptr) return STATUS_FWP_CALLOUT_NOT_FOUND;
-    if (callout->flow_contexts.load() != 0) return STATUS_DEVICE_BUSY;
     Change change(*this, lock);
+    {
+      // Its flowDeleteFn runs for what it has.
+      Unlocked unlocked(lock);
+      if (flows_.contexts().end_callout(*callout) != 0) return STATUS_DEVICE_BUSY;
+    }
     Registry next = registry_;
     next.remove(callout->id());
     Registry only_it;
@@ -197,6 +201,12 @@ bool Engine::sweep(const void* device, std::span<const HANDLE> sessions, Swept& 
     if (callout->device() != device) registry.add(callout);
   }
   swept.callouts = registry_.size() - registry.size();
+  for (const auto& callout : registry_.all()) {
+    if (callout->device() == device) swept.contexts += flows_.contexts().forget_callout(*callout);
+  }
+  const PendedOperations::Left left = flows_.end_pended_of(device);
+  swept.pended = left.pended;
+  swept.handles = left.handles;
   swept.filters = removed.filters;
   swept.objects = removed.others;
   if (removed.filters + removed.others + swept.callouts == 0) return true;

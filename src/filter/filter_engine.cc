@@ -111,6 +111,10 @@ void FilterEngine::tell_injected(Packet& packet, Verdict verdict) {
   injected_->classified(packet, verdict);
 }
 
+void FilterEngine::pump(Now now) {
+  if (engine_ != nullptr) engine_->flows().pump(now);
+}
+
 Batch<Datagram> FilterEngine::release(Batch<Reply> replies) {
   Batch<Datagram> released;
   for (Reply& reply : replies) released.push(Datagram({}, std::move(reply)));

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/time.h"
 #include "filter/net_buffers.h"
 #include "line/classifier.h"
 #include "line/counters.h"
@@ -31,6 +32,8 @@ class FilterEngine {
   Batch<Admitted> admit(Batch<Frame> frames);
   // Who is told what became of packets whose Ingress::injection is set. Null: nobody.
   void report_injected(InjectedFrames* injected) { injected_ = injected; }
+  // Once a turn, before the injections are pumped: what drivers have decided about flows.
+  void pump(Now now);
   // Outbound, before the injection.
   Batch<Datagram> release(Batch<Reply> replies);
 

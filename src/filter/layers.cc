@@ -60,6 +60,10 @@ constexpr int kWay[4][2] = {
 static_assert(kWay[0][0] >= 0 && kWay[0][1] >= 0 && kWay[1][0] >= 0 && kWay[1][1] >= 0);
 static_assert(kWay[2][0] >= 0 && kWay[2][1] >= 0 && kWay[3][0] >= 0);
 
+constexpr int kAuth[2] = {place_of("ALE_AUTH_CONNECT_V4"), place_of("ALE_AUTH_RECV_ACCEPT_V4")};
+constexpr int kEstablished = place_of("ALE_FLOW_ESTABLISHED_V4");
+static_assert(kAuth[0] >= 0 && kAuth[1] >= 0 && kEstablished >= 0);
+
 // Fields whose condition has another name.
 struct Alias {
   std::string_view condition;
@@ -210,5 +214,9 @@ FWP_DATA_TYPE field_type(const Layer& layer, int field) {
 int layer_at(Direction direction, Depth depth) {
   return kWay[static_cast<size_t>(depth)][static_cast<size_t>(direction)];
 }
+
+int auth_layer(Direction begun) { return kAuth[static_cast<size_t>(begun)]; }
+
+int established_layer() { return kEstablished; }
 
 }  // namespace hookline::filter

@@ -1,8 +1,9 @@
 // The layers of the engine: their keys, numbers, and fields in the order of the API's
 // FWPS_FIELD_<LAYER>_<FIELD> enumerations. Constant tables, made from the SDK's lists.
 //
-// The MAC, IP packet, transport and datagram layers of IPv4 are classified. At all others filters
-// can be added, but no traffic reaches them yet: the ALE, flow and stream layers, and IPv6.
+// The MAC, IP packet, transport and datagram layers of IPv4 are classified, and of its ALE layers
+// those that flows pass, with the stream layer for TCP. At all others filters can be added, but no
+// traffic reaches them: IPv6, and what is no server's.
 #pragma once
 
 #include <cstddef>
@@ -43,6 +44,11 @@ FWP_DATA_TYPE field_type(const Layer& layer, int field);
 // Where traffic is classified on its way: a place in layers(). Both directions share the datagram
 // layer.
 int layer_at(Direction direction, Depth depth);
+
+// The layer that authorizes flows that begin in this direction: ALE_AUTH_RECV_ACCEPT_V4 inbound,
+// ALE_AUTH_CONNECT_V4 outbound; and the one that is told of those that are authorized.
+int auth_layer(Direction begun);
+int established_layer();
 
 inline bool same_key(const GUID& a, const GUID& b) {
   return __builtin_memcmp(&a, &b, sizeof(GUID)) == 0;

@@ -20,6 +20,7 @@ Callout::Callout(const Functions& functions, uint32_t id, void* device)
       [this](const auto& f) {
         key_ = f.calloutKey;
         flags_ = f.flags;
+        flow_delete_ = f.flowDeleteFn;
       },
       functions_);
 }

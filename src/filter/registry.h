@@ -34,8 +34,17 @@ class Callout {
   NTSTATUS notify(FWPS_CALLOUT_NOTIFY_TYPE type, const GUID& filter_key,
                   FWPS_FILTER3& filter) const;
 
+  bool has_flow_delete() const { return flow_delete_ != nullptr; }
+  // REQUIRES: has_flow_delete().
+  void flow_deleted(uint16_t layer_id, uint64_t context) const {
+    flow_delete_(layer_id, id_, context);
+  }
+
   // Flow contexts that its driver has not got back: a registration with some is busy.
-  std::atomic<uint32_t> flow_contexts{0};
+  mutable std::atomic<uint32_t> flow_contexts{0};
+  // It is being unregistered: it gets no new flow contexts, and is not asked about flows that have
+  // none of its.
+  mutable std::atomic<bool> ending{false};
 
   // Packet thread.
   struct Counts {
@@ -52,6 +61,7 @@ class Callout {
   GUID key_;
   uint32_t id_;
   uint32_t flags_;
+  FWPS_CALLOUT_FLOW_DELETE_NOTIFY_FN0 flow_delete_ = nullptr;
   void* device_;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "filter/engine.h"
+#include "filter/stream_engine.h"
 
 namespace hookline::filter {
 namespace {
@@ -100,6 +101,8 @@ Report Engine::report() const {
     out.layers.push_back({layer_name(i), counts.classified.value(), counts.blocked.value(),
                           counts.absorbed.value()});
   }
+  out.flows = flows_.report();
+  if (const StreamEngine* streams = streams_.load()) out.streams = streams->report();
   out.sessions = sessions_.size();
   out.vetoes = vetoes_.value();
   return out;

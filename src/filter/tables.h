@@ -26,6 +26,16 @@ struct TableSubLayer {
 struct Tables {
   std::array<std::vector<TableSubLayer>, kLayerCount> layers;  // the heaviest first
 
+  // Somebody wants to know of flows: flows.h says who.
+  bool asks_for_flows = false;
+  // Or keeps contexts with TCP flows alone.
+  bool keeps_contexts = false;
+  // By the direction in which flows begin: changes when the filters do that authorize them.
+  std::array<uint32_t, 2> auth_versions{};
+  // Changes when the filters of any ALE layer do.
+  uint32_t ale_version = 0;
+  void set_versions(const Tables& before);
+
   // A bit for each layer that has filters.
   uint64_t occupied() const;
 };
@@ -33,7 +43,7 @@ struct Tables {
 using Rules = std::vector<std::shared_ptr<const Filter>>;
 
 // Disabled filters are left out.
-std::unique_ptr<const Tables> compile(const Objects& objects, const Registry& registry,
-                                      const Rules& rules);
+std::unique_ptr<Tables> compile(const Objects& objects, const Registry& registry,
+                                const Rules& rules);
 
 }  // namespace hookline::filter

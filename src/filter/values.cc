@@ -51,9 +51,19 @@ void LayerValues::add_interface(const Traffic& traffic) {
   add_u32(0);
 }
 
-void LayerValues::fill(const Traffic& traffic, Depth depth) {
+void LayerValues::begin(const Traffic& traffic) {
   count_ = 0;
   luid_ = UINT64{kInterfaceTypeEthernet} << 48 | UINT64{traffic.ifindex & 0xFFFFFF} << 24;
+}
+
+void LayerValues::end_values(UINT16 layer_id) {
+  values_.layerId = layer_id;
+  values_.valueCount = count_;
+  values_.incomingValue = list_.data();
+}
+
+void LayerValues::fill(const Traffic& traffic, Depth depth) {
+  begin(traffic);
   switch (depth) {
     case Depth::Mac:
       fill_mac(traffic);
@@ -68,10 +78,79 @@ void LayerValues::fill(const Traffic& traffic, Depth depth) {
       fill_datagram(traffic);
       break;
   }
-  values_.layerId = layers()[static_cast<size_t>(layer_at(traffic.direction, depth))].id;
-  values_.valueCount = count_;
-  values_.incomingValue = list_.data();
+  end_values(layers()[static_cast<size_t>(layer_at(traffic.direction, depth))].id);
   fill_metadata(traffic, depth);
+}
+
+void LayerValues::fill_ale(const Traffic& traffic, const AleFacts& facts) {
+  begin(traffic);
+  fill_ale_ends(traffic, facts);
+  if (facts.place == established_layer()) {
+    fill_ale_established(traffic, facts);
+  } else {
+    fill_ale_auth(traffic, facts, facts.place == auth_layer(Direction::Outbound));
+  }
+  end_values(layers()[static_cast<size_t>(facts.place)].id);
+  fill_metadata(traffic, Depth::Transport);
+  metadata_.processPath = facts.program;
+  metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_PROCESS_PATH;
+  if (facts.completion == 0) return;
+  metadata_.completionHandle = reinterpret_cast<HANDLE>(static_cast<uintptr_t>(facts.completion));
+  metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_COMPLETION_HANDLE;
+}
+
+// ALE_APP_ID to ALE_REMOTE_MACHINE_ID, with which all of these layers begin.
+void LayerValues::fill_ale_ends(const Traffic& traffic, const AleFacts& facts) {
+  add_program(facts);
+  add_unknown();  // ALE_USER_ID
+  add_u32(traffic.local.value);
+  add_u8(address_type(traffic.local, traffic.local_is_broadcast));
+  add_u16(traffic.local_port);
+  add_u8(traffic.protocol);
+  add_u32(traffic.remote.value);
+  add_u16(traffic.remote_port);
+  add_unknown();  // ALE_REMOTE_USER_ID
+  add_unknown();  // ALE_REMOTE_MACHINE_ID
+}
+
+// The packet arrives by, and leaves by, the one interface that there is.
+void LayerValues::fill_ale_auth(const Traffic& traffic, const AleFacts& facts, bool connect) {
+  if (connect) add_u8(address_type(traffic.remote, traffic.remote_is_broadcast));
+  add_luid();
+  add_u32(facts.reauthorize_reason != 0 ? FWP_CONDITION_FLAG_IS_REAUTHORIZE : kNoFlags);
+  if (!connect) add_unknown();  // SIO_FIREWALL_SYSTEM_PORT
+  if (!connect) add_unknown();  // NAP_CONTEXT
+  add_u32(kInterfaceTypeEthernet);
+  add_u32(kNoTunnel);
+  add_interface(traffic);
+  add_luid();  // IP_ARRIVAL_INTERFACE
+  add_u32(kInterfaceTypeEthernet);
+  add_u32(kNoTunnel);
+  add_u32(traffic.ifindex);
+  add_u32(0);  // NEXTHOP_SUB_INTERFACE_INDEX
+  add_luid();  // IP_NEXTHOP_INTERFACE
+  add_u32(kInterfaceTypeEthernet);
+  add_u32(kNoTunnel);
+  add_u32(traffic.ifindex);
+  add_u32(0);  // ORIGINAL_PROFILE_ID
+  add_u32(0);  // CURRENT_PROFILE_ID
+  add_u32(facts.reauthorize_reason);
+  if (connect) add_unknown();           // PEER_NAME
+  add_u16(0);                           // ORIGINAL_ICMP_TYPE
+  add(FWP_UINT64).uint64 = &no_epoch_;  // INTERFACE_QUARANTINE_EPOCH
+  if (connect) add_program(facts);      // ALE_ORIGINAL_APP_ID
+  add_unknown();                        // ALE_PACKAGE_ID
+}
+
+void LayerValues::fill_ale_established(const Traffic& traffic, const AleFacts& facts) {
+  add_u8(address_type(traffic.remote, traffic.remote_is_broadcast));
+  add_luid();
+  add_u32(static_cast<uint32_t>(traffic.direction));
+  add_u32(kInterfaceTypeEthernet);
+  add_u32(kNoTunnel);
+  add_u32(kNoFlags);
+  add_program(facts);
+  add_unknown();  // ALE_PACKAGE_ID
 }
 
 void LayerValues::fill_mac(const Traffic& traffic) {

@@ -26,7 +26,7 @@ Result<callout::Setup> read_setup(io::HelperSide& side) {
 }
 
 int host_callout(io::HelperSide& side, const callout::Setup& setup, io::Libraries& libraries,
-                 io::Clock& clock, io::Memory& memory) {
+                 io::Clock& clock, io::Memory& memory, io::FaultTrap* trap) {
   Header& header = View(side.shared().data()).header();
   side.note_faults(header.fault, nullptr);
   const callout::Services services(
@@ -36,12 +36,12 @@ int host_callout(io::HelperSide& side, const callout::Setup& setup, io::Librarie
         side.write_output(callout::output_line(severity, source, event_id, text));
       });
   callout::RingServer ring(side, clock);
-  auto callout = callout::load_callout(libraries, services, setup.name, setup.chain);
+  auto callout = callout::load_callout(libraries, services, setup.name, setup.chain, trap);
   if (!callout) {
     ring.failed(callout.error().exception, callout.error().text);
     return 0;
   }
-  callout::HookRunner runner(callout->table, header.slots, memory, ring.watcher());
+  callout::HookRunner runner(callout->table, header.slots, memory, ring.watcher(), trap);
   ring.loaded(runner.hooks(), callout->path);
   return ring.serve(runner) ? 0 : 1;
 }

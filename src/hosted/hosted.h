@@ -3,6 +3,7 @@
 
 #include "callout/setup.h"
 #include "io/clock.h"
+#include "io/fault_trap.h"
 #include "io/helper_side.h"
 #include "io/library.h"
 #include "io/memory.h"
@@ -13,8 +14,8 @@ namespace hookline::hosted {
 Result<callout::Setup> read_setup(io::HelperSide& side);
 
 // Loads the callout, says what came of it, and serves until the server says to stop. The process's
-// exit status: 0 after a stop.
+// exit status: 0 after a stop. `trap`: what its code is called through, if there is one.
 int host_callout(io::HelperSide& side, const callout::Setup& setup, io::Libraries& libraries,
-                 io::Clock& clock, io::Memory& memory);
+                 io::Clock& clock, io::Memory& memory, io::FaultTrap* trap = nullptr);
 
 }  // namespace hookline::hosted

@@ -2,9 +2,11 @@
 #include <fmt/core.h>
 
 #include "hosted/hosted.h"
+#include "hosted/wine.h"
 #include "io/linux/clock.h"
 #include "io/linux/helper_sandbox.h"
 #include "io/linux/helper_side.h"
+#include "io/linux/helpers.h"
 #include "io/linux/library.h"
 #include "io/linux/memory.h"
 
@@ -19,6 +21,10 @@ int main() {
   if (!setup) {
     fmt::print(stderr, "{}\n", setup.error().text);
     return 2;
+  }
+  if (hosted::is_for_wine(*setup)) {
+    return hosted::host_in_wine(**side, *setup,
+                                io::LinuxHelpers::program_beside("hookline-host.exe"));
   }
 #ifndef HOOKLINE_SANITIZED  // a sanitizer does more than any callout may
   const auto confined = io::enter_sandbox({setup->readable, setup->writable, setup->network});

@@ -52,7 +52,7 @@ struct alignas(64) Injection {
   // A reply of the server: its list, which is also what callouts are shown. Null: a driver's.
   ReplyList* reply = nullptr;
 
-  // --- a driver's: its bytes ----------------------------------------------------------------------
+  // --- a driver's: its bytes --------------------------------------------------------------------
   uint8_t* room = nullptr;  // kInjectionHeadroom + kInjectedFrameBytesMax; null for replies
   uint8_t* data = nullptr;  // in it
   uint32_t size = 0;

@@ -8,6 +8,7 @@
 #include "inject/in_completion.h"
 #include "inject/injection_call.h"
 #include "inject/lists.h"
+#include "inject/stream_injections.h"
 
 namespace hookline::inject {
 namespace {
@@ -67,8 +68,8 @@ static_assert(offsetof(Indication, list) == 0, "a list's address is its Indicati
 
 std::string_view kind_name(Kind kind) {
   static constexpr std::array<std::string_view, kKindCount> kNames = {
-      "mac_send",        "mac_receive",    "network_send",
-      "network_receive", "transport_send", "transport_receive"};
+      "mac_send",       "mac_receive",       "network_send", "network_receive",
+      "transport_send", "transport_receive", "stream_send",  "stream_receive"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -76,7 +77,8 @@ std::string_view function_name(Kind kind) {
   static constexpr std::array<std::string_view, kKindCount> kNames = {
       "FwpsInjectMacSendAsync0",       "FwpsInjectMacReceiveAsync0",
       "FwpsInjectNetworkSendAsync0",   "FwpsInjectNetworkReceiveAsync0",
-      "FwpsInjectTransportSendAsync1", "FwpsInjectTransportReceiveAsync0"};
+      "FwpsInjectTransportSendAsync1", "FwpsInjectTransportReceiveAsync0",
+      "FwpsStreamInjectAsync0",        "FwpsStreamInjectAsync0"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -120,11 +122,12 @@ Injections::Injections(io::PacketPort& port, io::LinkMonitor& links, Classifier&
       injections_(std::make_unique<Injection[]>(kPlaces)),
       memory_(new uint8_t[kDriverInjectionsMax * kRoomBytes]),
       slots_(std::make_unique<SlotMark[]>(options.packet_slots)),
+      streams_(std::make_unique<StreamInjections>(*this)),
       queue_(port, *this, kPlaces) {
   free_replies_.reserve(kInjectionsMax);
   held_.reserve(kPlaces);
   ready_.reserve(kPlaces);
-  ended_.reserve(kPlaces);
+  ended_.reserve(kPlaces + kStreamInjectionsMax);
   for (size_t i = 0; i < kPlaces; ++i) injections_[i].place = static_cast<uint32_t>(i);
   for (size_t i = 0; i < kDriverInjectionsMax; ++i) {
     injections_[i].room = memory_.get() + i * kRoomBytes;
@@ -437,16 +440,21 @@ void Injections::released() {
   wake();
 }
 
+void Injections::run_completion(Driver& driver, FWPS_INJECT_COMPLETE0 completion, HANDLE context,
+                                NET_BUFFER_LIST& list) {
+  const InCompletion completing(this);
+  const uint8_t before = driver.enter(kDispatchLevel);
+  completion(context, &list, true);
+  driver.leave(before);
+}
+
 void Injections::give_list_back(Injection& first) {
   NET_BUFFER_LIST& list = *first.list;
   list.Next = nullptr;
   list.Status = first.list_status;
   if (!NT_SUCCESS(first.list_status)) tell_parents(list, first.list_status);
   if (std::exchange(first.lent, false)) options_.lists->give_back(list);
-  const InCompletion completing(this);
-  const uint8_t before = first.driver->enter(kDispatchLevel);
-  first.completion(first.context, &list, true);
-  first.driver->leave(before);
+  run_completion(*first.driver, first.completion, first.context, list);
 }
 
 }  // namespace hookline::inject

@@ -43,10 +43,12 @@
 #include "io/wakeups.h"
 #include "line/counters.h"
 #include "line/injected_frames.h"
+#include "line/stream_injections.h"
 
 namespace hookline::inject {
 
 class Lists;
+class StreamInjections;
 
 struct InjectionOptions {
   bool inline_completion = false;     // FilterConfig::inline_completion
@@ -126,6 +128,13 @@ class Injections final : public InjectedFrames, private TransmitQueue::Owner {
       Driver& driver, HANDLE handle, HANDLE injection_context, UINT32 flags, void* reserved,
       const FWP_BYTE_BLOB* switch_id, NDIS_SWITCH_PORT_ID port, NDIS_SWITCH_NIC_INDEX nic,
       NET_BUFFER_LIST* lists, FWPS_INJECT_COMPLETE0 completion, HANDLE completion_context);
+  // `layer` is FWPS_LAYER_STREAM_V4; `stream_flags` say one direction, and whether it ends behind
+  // the bytes. Without a list only that, and nothing completes. `bytes` are those of the whole
+  // chain, as long as kStreamInjectionsMax; one completion for each list. See stream_injections.h.
+  NTSTATUS FwpsStreamInjectAsync0(Driver& driver, HANDLE handle, HANDLE injection_context,
+                                  UINT32 flags, UINT64 flow, UINT32 callout, UINT16 layer,
+                                  UINT32 stream_flags, NET_BUFFER_LIST* lists, SIZE_T bytes,
+                                  FWPS_INJECT_COMPLETE0 completion, HANDLE completion_context);
   // The context is that of the handle's own injection, null unless the packet has gone through it.
   FWPS_PACKET_INJECTION_STATE FwpsQueryPacketInjectionState0(Driver& driver, HANDLE handle,
                                                              const NET_BUFFER_LIST* list,
@@ -143,6 +152,9 @@ class Injections final : public InjectedFrames, private TransmitQueue::Owner {
   // Somebody has let go of a list's bytes (Lists::Released): the packet thread looks whose.
   void released();
   Report report() const;
+
+  // Who has the streams. Before anything is injected; without, streams are not supported.
+  void inject_streams_by(StreamInjector& streams);
 
   // --- packet thread ----------------------------------------------------------------------------
   // Takes in what was injected, sends it, completes what has ended. Every turn, at its start and
@@ -167,14 +179,16 @@ class Injections final : public InjectedFrames, private TransmitQueue::Owner {
   void classified(Packet& packet, Verdict verdict) override;
 
  private:
+  friend class StreamInjections;
   struct Handle {
     uint64_t number = 0;  // 0: free
     Driver* driver = nullptr;
     uint32_t types = 0;
     ADDRESS_FAMILY family = 0;
     bool closing = false;
-    bool deserted = false;  // its driver is gone: freed when nothing is pending
-    uint32_t pending = 0;   // lists
+    int64_t closing_ns = 0;  // since when
+    bool deserted = false;   // its driver is gone: freed when nothing is pending
+    uint32_t pending = 0;    // lists
     int64_t window_ns = 0;
     uint64_t window_count = 0;
     uint64_t window_packets = 0;
@@ -256,6 +270,8 @@ class Injections final : public InjectedFrames, private TransmitQueue::Owner {
   void count_part(Injection& injection);
   void complete(Injection& first);
   void give_list_back(Injection& first);
+  void run_completion(Driver& driver, FWPS_INJECT_COMPLETE0 completion, HANDLE context,
+                      NET_BUFFER_LIST& list);
   void free_if_done(Injection& injection);
   void retire(Handle& handle);
   void count_replies(Handle& handle);
@@ -271,6 +287,7 @@ class Injections final : public InjectedFrames, private TransmitQueue::Owner {
   std::unique_ptr<Injection[]> injections_;  // the drivers', then those for replies
   std::unique_ptr<uint8_t[]> memory_;
   std::unique_ptr<SlotMark[]> slots_;  // by the packet's slot
+  std::unique_ptr<StreamInjections> streams_;
 
   // Guarded by mutex_, which is held for short and never across a call into a driver.
   mutable std::mutex mutex_;

@@ -7,6 +7,7 @@
 #include "inject/in_completion.h"
 #include "inject/injections.h"
 #include "inject/lists.h"
+#include "inject/stream_injections.h"
 
 namespace hookline::inject {
 namespace {
@@ -72,7 +73,10 @@ NTSTATUS Injections::FwpsInjectionHandleDestroy0(Driver& driver, HANDLE handle) 
     return STATUS_INVALID_DEVICE_STATE;
   }
   found->closing = true;
+  found->closing_ns = now_ns_.load(std::memory_order_relaxed);
   closing_flag_.store(true);
+  // Where nobody else takes turns meanwhile, no time passes.
+  if (on_packet_thread()) found->closing_ns -= kStreamDrainNs;
   while (found->pending != 0) {
     if (on_packet_thread() && !pumping_) {
       // Nobody else will do it.
@@ -107,6 +111,7 @@ void Injections::driver_unloaded(Driver& driver) {
   for (size_t i = 0; i < kDriverInjectionsMax; ++i) {
     if (injections_[i].driver == &driver) injections_[i].abandoned.store(true);
   }
+  streams_->abandon(driver);
   abandoned_ += lost;
   closing_flag_.store(true);
   // A completion of it may just be running.
@@ -120,6 +125,7 @@ void Injections::driver_unloaded(Driver& driver) {
     if (injection.driver != &driver || !std::exchange(injection.lent, false)) continue;
     options_.lists->give_back(*injection.list);
   }
+  streams_->give_back(driver);
   lock.unlock();
   if (open == 0 && lost == 0) return;
   wake();
@@ -157,7 +163,7 @@ Report Injections::report() const {
 
 size_t Injections::in_flight() const {
   Lock lock(mutex_);
-  return kDriverInjectionsMax - free_.size - freed_.size;
+  return kDriverInjectionsMax - free_.size - freed_.size + streams_->pending();
 }
 
 std::vector<HandleReport> Report::by_driver() const {

@@ -8,6 +8,7 @@
 #include "inject/frames.h"
 #include "inject/gather.h"
 #include "inject/injections.h"
+#include "inject/stream_injections.h"
 
 namespace hookline::inject {
 namespace {
@@ -35,6 +36,8 @@ Depth first_depth(Kind kind) {
     case Kind::NetworkSend:
     case Kind::NetworkReceive:
     case Kind::TransportReceive:
+    case Kind::StreamSend:  // these two have a way of their own
+    case Kind::StreamReceive:
       break;
   }
   return Depth::Network;
@@ -91,18 +94,19 @@ void Injections::pump(Now now) {
   if (transmitting_ != before || before != 0) queue_.flush(now);
   if (!held_.empty() && (released || options_.lists == nullptr)) look_at_held();
   if (closing_flag_.load()) cancel_closing();
+  streams_->pump(now);
   end_pump();
   if (held_.size() >= kHeldWarned) warn_held(now);
 }
 
 bool Injections::due() const {
   return incoming_size_.load(std::memory_order_relaxed) != 0 || started_.first != nullptr ||
-         !ready_.empty() || released_flag_.load(std::memory_order_relaxed);
+         !ready_.empty() || released_flag_.load(std::memory_order_relaxed) || streams_->due();
 }
 
 bool Injections::waits() const {
   const bool polls = options_.lists == nullptr && !held_.empty();
-  return transmitting_ != 0 || polls || inbound_.first != nullptr;
+  return transmitting_ != 0 || polls || inbound_.first != nullptr || streams_->waits();
 }
 
 void Injections::start(Injection& injection, Now now) {
@@ -411,7 +415,9 @@ void Injections::end_pump() {
   // A completion may inject, but not make anything ready.
   for (size_t i = 0; i < ready_.size(); ++i) complete(*ready_[i]);
   ready_.clear();
+  streams_->complete();
   Lock lock(mutex_);
+  streams_->free_done();
   if (server_ != nullptr) count_replies(handles_[server_place_]);
   for (const Ended& ended : ended_) {
     Handle& handle = handles_[ended.handle];

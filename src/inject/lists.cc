@@ -92,6 +92,22 @@ NTSTATUS Lists::FwpsAllocateCloneNetBufferList0(Driver& driver, NET_BUFFER_LIST*
                                                 ULONG flags, NET_BUFFER_LIST** out) {
   const Function function = "FwpsAllocateCloneNetBufferList0";
   if (out == nullptr || !is_usable(driver, function, original)) return STATUS_INVALID_PARAMETER;
+  return clone_buffers(driver, function, *original, original->FirstNetBuffer, list_pool,
+                       buffer_pool, flags, out);
+}
+
+void Lists::FwpsFreeCloneNetBufferList0(Driver& driver, NET_BUFFER_LIST* list, ULONG) {
+  free_list(driver, "FwpsFreeCloneNetBufferList0", list, BlockKind::Clone);
+}
+
+void Lists::FwpsFreeNetBufferList0(Driver& driver, NET_BUFFER_LIST* list) {
+  free_list(driver, "FwpsFreeNetBufferList0", list, BlockKind::List);
+}
+// NOLINTEND(readability-identifier-naming)
+
+NTSTATUS Lists::clone_buffers(Driver& driver, Function function, NET_BUFFER_LIST& original,
+                              const NET_BUFFER* buffers, NDIS_HANDLE list_pool,
+                              NDIS_HANDLE buffer_pool, ULONG flags, NET_BUFFER_LIST** out) {
   if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
   Pool* of_list = nullptr;
   Pool* of_buffers = nullptr;
@@ -107,7 +123,7 @@ NTSTATUS Lists::FwpsAllocateCloneNetBufferList0(Driver& driver, NET_BUFFER_LIST*
   BlockOwner& owner = owner_of(driver);
   List* clone = make_list(BlockKind::Clone, 0, owner);
   if (clone == nullptr) return STATUS_INSUFFICIENT_RESOURCES;
-  const NTSTATUS status = share_all(*original, *clone, owner);
+  const NTSTATUS status = share_all(original, buffers, *clone, owner);
   if (status != STATUS_SUCCESS) {
     dismantle(*clone);
     drop(clone);
@@ -122,25 +138,17 @@ NTSTATUS Lists::FwpsAllocateCloneNetBufferList0(Driver& driver, NET_BUFFER_LIST*
   if (of_buffers != nullptr) of_buffers->lists.fetch_add(1);
   clone->list.NdisPoolHandle = list_pool;
   clone->first.buffer.NdisPoolHandle = buffer_pool;
-  clone->parent = clone->list.ParentNetBufferList = original;
-  hold(*original);
+  clone->parent = clone->list.ParentNetBufferList = &original;
+  hold(original);
   *out = &clone->list;
   return STATUS_SUCCESS;
 }
 
-void Lists::FwpsFreeCloneNetBufferList0(Driver& driver, NET_BUFFER_LIST* list, ULONG) {
-  free_list(driver, "FwpsFreeCloneNetBufferList0", list, BlockKind::Clone);
-}
-
-void Lists::FwpsFreeNetBufferList0(Driver& driver, NET_BUFFER_LIST* list) {
-  free_list(driver, "FwpsFreeNetBufferList0", list, BlockKind::List);
-}
-// NOLINTEND(readability-identifier-naming)
-
-NTSTATUS Lists::share_all(const NET_BUFFER_LIST& from, List& list, BlockOwner& owner) {
+NTSTATUS Lists::share_all(const NET_BUFFER_LIST& from, const NET_BUFFER* buffers, List& list,
+                          BlockOwner& owner) {
   Part* last = nullptr;
   size_t count = 0;
-  for (const NET_BUFFER* buffer = from.FirstNetBuffer; buffer != nullptr; buffer = buffer->Next) {
+  for (const NET_BUFFER* buffer = buffers; buffer != nullptr; buffer = buffer->Next) {
     if (++count > kBuffersMax || !holds_its_data(*buffer)) return STATUS_INVALID_PARAMETER;
     Part* part = &list.first;
     if (last != nullptr) {

@@ -88,6 +88,15 @@ class Lists {
                                            NDIS_HANDLE list_pool, NDIS_HANDLE buffer_pool,
                                            ULONG flags, NET_BUFFER_LIST** out);
   void FwpsFreeCloneNetBufferList0(Driver& driver, NET_BUFFER_LIST* list, ULONG flags);
+  // What a stream callout is shown, from dataOffset on, dataLength bytes (stream_data.cc). A clone
+  // for each NET_BUFFER, in a chain; null where there are no bytes.
+  void FwpsCopyStreamDataToBuffer0(Driver& driver, const FWPS_STREAM_DATA0* data, PVOID buffer,
+                                   SIZE_T bytes, SIZE_T* copied);
+  NTSTATUS FwpsCloneStreamData0(Driver& driver, FWPS_STREAM_DATA0* data, NDIS_HANDLE list_pool,
+                                NDIS_HANDLE buffer_pool, ULONG flags, NET_BUFFER_LIST** out);
+  // Frees every clone of the chain.
+  void FwpsDiscardClonedStreamData0(Driver& driver, NET_BUFFER_LIST* chain, UINT32 flags,
+                                    BOOLEAN dispatch_level);
   // The pool must have fAllocateNetBuffer, and DataSize 0. The MDLs stay the caller's; their
   // lengths must be right by now.
   NTSTATUS FwpsAllocateNetBufferAndNetBufferList0(Driver& driver, NDIS_HANDLE pool,
@@ -185,7 +194,12 @@ class Lists {
   // Lists (lists.cc).
   bool is_usable(Driver& driver, Function function, const NET_BUFFER_LIST* list) const;
   List* make_list(BlockKind kind, size_t context_bytes, BlockOwner& owner);
-  NTSTATUS share_all(const NET_BUFFER_LIST& from, List& list, BlockOwner& owner);
+  // A clone of the list that has these NET_BUFFERs instead of its own.
+  NTSTATUS clone_buffers(Driver& driver, Function function, NET_BUFFER_LIST& original,
+                         const NET_BUFFER* buffers, NDIS_HANDLE list_pool, NDIS_HANDLE buffer_pool,
+                         ULONG flags, NET_BUFFER_LIST** out);
+  NTSTATUS share_all(const NET_BUFFER_LIST& from, const NET_BUFFER* buffers, List& list,
+                     BlockOwner& owner);
   bool share(const NET_BUFFER& from, Part& part, BlockOwner& owner);
   void free_list(Driver& driver, Function function, NET_BUFFER_LIST* list, BlockKind kind);
   Block* find_to_free(Driver& driver, Function function, const NET_BUFFER_LIST* list,

@@ -17,8 +17,10 @@ enum class Kind : uint8_t {
   NetworkReceive,
   TransportSend,
   TransportReceive,
+  StreamSend,
+  StreamReceive,
 };
-inline constexpr size_t kKindCount = 6;
+inline constexpr size_t kKindCount = 8;
 std::string_view kind_name(Kind kind);
 // "FwpsInjectMacSendAsync0": that of the API.
 std::string_view function_name(Kind kind);

@@ -1,7 +1,7 @@
 // Helper processes: where other people's code runs, so that it may crash, hang or exit without
 // harm. A helper shares one piece of memory with the server, and each can wake the other; what
 // stands in that memory is the business of who uses it (callout/ring.h). src/io/linux has the real
-// ones. One thread at a time.
+// ones. One thread at a time uses a helper; Helpers, any.
 #pragma once
 
 #include <cstddef>

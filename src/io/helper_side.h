@@ -11,14 +11,21 @@
 
 namespace hookline::io {
 
+// The descriptors of a helper. Its standard input is empty; its standard output and error go to
+// the pipe of kHelperOutputFd.
+inline constexpr int kHelperMemoryFd = 3;
+inline constexpr int kHelperWorkFd = 4;      // eventfd: the server wakes the helper
+inline constexpr int kHelperCallBackFd = 5;  // eventfd: the helper wakes the server
+inline constexpr int kHelperOutputFd = 6;
+
 // Where a helper crashed. Plain words, the same in every process.
 struct Fault {
   uint64_t address;        // what it touched
   uint64_t code_address;   // where it was
   uint64_t module_offset;  // the same within the module
-  uint32_t signal;
-  uint32_t other_thread;  // not 0: not the thread that runs the hooks
-  uint32_t module_size;   // bytes of the module's file name; 0: in none that is known
+  uint32_t signal;         // or the code of an exception of Windows (exception.h)
+  uint32_t other_thread;   // not 0: not the thread that runs the hooks
+  uint32_t module_size;    // bytes of the module's file name; 0: in none that is known
   std::array<char, 116> module;
 };
 

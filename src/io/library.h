@@ -26,6 +26,9 @@ class Libraries {
   // Missing: there is no such file. Invalid: it is none for this machine, and the text says what it
   // is instead. Texts do not repeat the path.
   virtual Result<std::unique_ptr<Library>> open(const std::string& path) = 0;
+  // The file as it is now, although another with this path, or this very one, is in memory already:
+  // it gets variables of its own.
+  virtual Result<std::unique_ptr<Library>> open_anew(const std::string& path) { return open(path); }
 };
 
 // What file headers are looked at: enough for ELF and PE with their tables.

@@ -55,8 +55,7 @@ std::string what_it_begins_with(Bytes head) {
 }
 
 std::string describe_pe(Bytes head) {
-  const std::string_view next =
-      "compile its source with hookline-cc; hosting it with Wine is not in this version";
+  const std::string_view next = "host = \"wine\" runs it, or compile its source with hookline-cc";
   if (head.size() < 0x40) return "a DOS program";
   const uint64_t at = little(head, 0x3C, 4);
   if (at > head.size() || head.size() - at < 26 || little(head, at, 4) != 0x4550) {

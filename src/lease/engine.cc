@@ -249,6 +249,7 @@ void Engine::apply(const Committed& committed) {
   if (record.state == LeaseState::Declined) {
     table_->mark_counted(entry.number, entry.decline_source);
   }
+  if (observer_ != nullptr) observer_->lease_changed(record.address);
 }
 
 void Engine::withdraw(const Packet& packet) {
@@ -266,10 +267,11 @@ void Engine::apply(const LeaseRecord& record) {
   if (number == 0) {
     if (table_->orphans.set_pending(record.address, false)) --pending_records_;
     table_->orphans.put(record);
-    return;
+  } else {
+    if (table_->slot(number).has(Slot::kPending)) --pending_records_;
+    table_->write(number, record);
   }
-  if (table_->slot(number).has(Slot::kPending)) --pending_records_;
-  table_->write(number, record);
+  if (observer_ != nullptr) observer_->lease_changed(record.address);
 }
 
 void Engine::withdraw(const LeaseRecord& record) {

@@ -45,6 +45,16 @@ struct Proposed {
   Batch<Request> to_probe;     // to be proposed again after probed() of grant.address
 };
 
+// Told of each change of the active database, on the packet thread.
+class LeaseObserver {
+ public:
+  // find() says what is true of it now; nothing: it is free.
+  virtual void lease_changed(Ipv4 address) = 0;
+
+ protected:
+  ~LeaseObserver() = default;
+};
+
 class Engine {
  public:
   // `hash_seed` is secret: clients choose what is hashed.
@@ -129,6 +139,13 @@ class Engine {
            table_->visit_hardware(hardware, max,
                                   [&](uint32_t number) { visitor(table_->record_of(number)); });
   }
+  // Also for leasequery. The scope whose subnet the address is in; null: none. Good until
+  // configure().
+  const Scope* scope_of(Ipv4 address) const { return plan_->scope_of(address); }
+  // Whether it is one that clients may get: unassigned, where nobody has it, and not unknown.
+  bool gives_out(Ipv4 address) const;
+  // Whom to tell of every record that becomes the truth; null: nobody.
+  void set_observer(LeaseObserver* observer) { observer_ = observer; }
   ScopeUse use(uint32_t scope_index) const { return table_->use(scope_index); }
   // Records by state, orphans included.
   LeaseCounts lease_counts() const { return table_->lease_counts(); }
@@ -264,6 +281,7 @@ class Engine {
 
   Endings& endings_;
   const uint64_t seed_;
+  LeaseObserver* observer_ = nullptr;
   bool granting_ = true;
   std::unique_ptr<Plan> plan_;
   std::unique_ptr<LeaseTable> table_;  // into *plan_

@@ -76,13 +76,15 @@ LeaseFound Engine::find_lease_of(Ipv4 address, LeaseRecord& lease) const {
     found.reply = MessageType::LeaseActive;
     return found;
   }
-  const Scope* scope = plan_->scope_of(address);
-  if (scope == nullptr || plan_->ours(address)) return found;
-  const AddressKind kind = plan_->kind_of(scope->index, address);
-  if (kind == AddressKind::Leasable || kind == AddressKind::Reserved) {
-    found.reply = MessageType::LeaseUnassigned;
-  }
+  if (gives_out(address)) found.reply = MessageType::LeaseUnassigned;
   return found;
+}
+
+bool Engine::gives_out(Ipv4 address) const {
+  const Scope* scope = plan_->scope_of(address);
+  if (scope == nullptr || plan_->ours(address)) return false;
+  const AddressKind kind = plan_->kind_of(scope->index, address);
+  return kind == AddressKind::Leasable || kind == AddressKind::Reserved;
 }
 
 LeaseFound Engine::find_leases_of_client(const Subject& s, LeaseRecord& latest) const {

@@ -40,6 +40,37 @@ std::vector<std::string> addresses(const LeaseFound& found) {
   return out;
 }
 
+// Which addresses changed, in order; whether each was free by then.
+struct Heard final : LeaseObserver {
+  explicit Heard(World& world) : w(world) { w.engine.set_observer(this); }
+  ~Heard() { w.engine.set_observer(nullptr); }
+  void lease_changed(Ipv4 address) override {
+    events.push_back(address.text() + (w.engine.find(address) ? "" : " free"));
+  }
+  World& w;
+  std::vector<std::string> events;
+};
+
+TEST(LeaseQuery, AnObserverHearsOfEveryChange) {
+  World w(houses());
+  Heard heard(w);
+  w.ask(discover("020000000001"));
+  EXPECT_TRUE(heard.events.empty()) << "an offer is no lease";
+  w.lease(discover("020000000001"));
+  w.time_s += 4000;
+  w.expire();
+  w.apply(*w.engine.propose_delete(ip("10.0.0.10"), w.now()));
+  EXPECT_EQ(heard.events, (std::vector<std::string>{"10.0.0.10", "10.0.0.10", "10.0.0.10 free"}));
+}
+
+TEST(LeaseQuery, WhatTheServerGivesOut) {
+  World w(houses());
+  EXPECT_TRUE(w.engine.gives_out(ip("10.0.0.11")));
+  EXPECT_FALSE(w.engine.gives_out(ip("10.0.0.99")));
+  EXPECT_FALSE(w.engine.gives_out(ip("10.0.0.1")));
+  EXPECT_FALSE(w.engine.gives_out(ip("203.0.113.1")));
+}
+
 TEST(LeaseQuery, ByAddress) {
   World w(houses());
   ASSERT_EQ(w.lease(discover("020000000001").client_id("0a0b")), ip("10.0.0.10"));

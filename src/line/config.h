@@ -139,8 +139,9 @@ enum class CalloutOrder : uint8_t { Alphabetical, Listed };
 // Who calls the callouts after the first: that one, as Microsoft documents it, or the server.
 enum class CalloutChaining : uint8_t { ByDlls, ByServer };
 
-// Where the hooks of a callout run: in a helper process, or in the server's own.
-enum class CalloutPlace : uint8_t { Isolated, InProcess };
+// Where the hooks of a callout run: in a helper process, in the server's own, or, those of a
+// Windows DLL, in a helper process that is Wine's.
+enum class CalloutPlace : uint8_t { Isolated, InProcess, Wine };
 // What becomes of a packet whose callout crashed, hangs or is not there: it goes on as if the hook
 // had not been called, or it is dropped.
 enum class OnFault : uint8_t { Open, Closed };
@@ -161,6 +162,9 @@ struct CalloutHosting {
   bool operator==(const CalloutHosting&) const = default;
 };
 
+// The account of helper processes, unless another is named.
+inline constexpr const char* kCalloutUser = "hookline-callouts";
+
 struct CalloutConfig {
   bool enabled = false;  // false, or no names: no callout is loaded
   CalloutChaining chaining = CalloutChaining::ByDlls;
@@ -173,6 +177,7 @@ struct CalloutConfig {
   int64_t warn_slower_ns = 1'000'000;               // hooks that take longer are logged; 0: none is
   CalloutHosting hosting;                           // of the chain that DLLs make
   std::vector<CalloutHosting> each;                 // ByServer: of names, in their order
+  std::string user;  // whom helper processes become; empty: kCalloutUser, where it exists
 
   bool operator==(const CalloutConfig&) const = default;
 };
@@ -238,9 +243,18 @@ struct FilterConfig {
   bool operator==(const FilterConfig&) const = default;
 };
 
+// Where a TCP connection is listened for.
+struct Endpoint {
+  Ipv4 address;  // none: every address of this machine
+  uint16_t port = 67;
+
+  bool operator==(const Endpoint&) const = default;
+};
+
 // [leasequery]
 struct LeaseQueryConfig {
-  std::vector<Prefix> allow;  // relays (giaddr) that may ask; empty: none may
+  std::vector<Prefix> allow;  // relays (giaddr), and peers over TCP, that may ask; empty: none may
+  std::vector<Endpoint> listen;  // over TCP; empty: not at all
 
   bool operator==(const LeaseQueryConfig&) const = default;
 };

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <string_view>
 
 #include "line/drop.h"
 #include "line/message.h"
@@ -23,6 +24,35 @@ class Counter {
 
  private:
   std::atomic<uint64_t> value_{0};
+};
+
+// Leasequery over TCP (src/query).
+enum class QueryKind : uint8_t { Address, Hardware, ClientId, RelayId, RemoteId, All };
+inline constexpr size_t kQueryKindCount = 6;
+// Lower case, as in metrics: "address", "hw-address", "client-id", "relay-id", "remote-id", "all".
+constexpr std::string_view query_kind_name(QueryKind kind) {
+  constexpr std::string_view kNames[] = {"address",  "hw-address", "client-id",
+                                         "relay-id", "remote-id",  "all"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+struct QueryCounters {
+  Counter opened;       // connections that were let in
+  Counter closed;       // of those
+  Counter not_allowed;  // closed at once: the peer is not in `allow`
+  Counter too_many;     // closed at once: kQueryConnectionsMax, or no room for a flow
+  Counter blocked;      // by a callout: refused, or dropped later
+  Counter timed_out;    // idle, slow to send or slow to take
+  Counter malformed;    // messages; their connections end
+  std::array<Counter, kQueryKindCount> bulk;
+  Counter active;        // subscriptions
+  Counter active_ended;  // of those
+  Counter refused;       // queries that are answered with NotAllowed
+  Counter terminated;    // by a reload or a stop
+  Counter overruns;      // subscribers that fell behind by more than kActiveQueryBacklogMax
+  Counter answers;       // leases that were told
+  Counter bytes_received;
+  Counter bytes_sent;
 };
 
 // How long something took, in classes that double.
@@ -72,6 +102,7 @@ struct Counters {
   Counter records_committed;
   Counter commit_ns;  // time in them
   Counter turns;
+  QueryCounters queries;
 };
 
 }  // namespace hookline

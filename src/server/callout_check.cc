@@ -11,6 +11,7 @@
 #include "config/load.h"
 #include "io/linux/child.h"
 #include "io/linux/clock.h"
+#include "io/linux/wine.h"
 #include "server/check_exchanges.h"
 #include "server/check_report.h"
 #include "server/check_run.h"
@@ -57,6 +58,7 @@ bool Check::makes_progress() {
 
 Result<io::ChildEnd> Check::run_host(uint32_t first) {
   sheet_.place = kPlaceOutside;
+  sheet_.fault = {};
   stepped_ns_ = clock_.read().boot_ns;
   return io::run_in_child(
       [&] {
@@ -68,6 +70,10 @@ Result<io::ChildEnd> Check::run_host(uint32_t first) {
 }
 
 std::string Check::text_of(const io::ChildEnd& end) const {
+  const auto& fault = sheet_.fault;
+  if (fault[0] != '\0') {
+    return "crashed: " + std::string(fault.begin(), std::find(fault.begin(), fault.end(), '\0'));
+  }
   switch (end.how) {
     case io::ChildEnd::How::Stopped:
       return fmt::format("did not return within {} s",
@@ -126,7 +132,20 @@ Result<CalloutConfig> callouts_of(const CheckOptions& options) {
   callouts.chaining = CalloutChaining::ByServer;
   callouts.names = {path.string()};
   callouts.warn_slower_ns = 0;
+  callouts.each = {callouts.hosting};
+  callouts.each[0].budget_ns = options.timeout_ns;
+  if (io::is_windows_file(callouts.names[0])) callouts.each[0].place = CalloutPlace::Wine;
   return callouts;
+}
+
+// What a Windows DLL needs and cannot get, before anything of it runs. Invalid: it will not load.
+Result<void> tell_imports(const std::string& path, std::FILE* out) {
+  const auto unmet = io::check_windows_dll(path);
+  if (!unmet) return fail(unmet.error().kind, path + ": " + unmet.error().text);
+  for (const io::PeUnmet& one : *unmet) fmt::print(out, "UNMET import {}\n", one.text());
+  const std::string missing = io::missing_dlls(*unmet);
+  if (!missing.empty()) return fail(ErrorKind::Invalid, path + ": " + missing);
+  return {};
 }
 
 }  // namespace
@@ -136,6 +155,13 @@ int run_callout_check(const CheckOptions& options, cli::Streams streams) {
   if (!callouts) {
     cli::failed(callouts.error(), streams);
     return cli::kExitUsage;
+  }
+  if (io::is_windows_file(callouts->names[0])) {
+    if (auto can = tell_imports(callouts->names[0], options.json ? streams.err : streams.out);
+        !can) {
+      cli::failed(can.error(), streams);
+      return cli::kExitUsage;
+    }
   }
   const auto memory = io::SharedMemory::make(sizeof(Sheet));
   if (!memory) return cli::failed(memory.error(), streams);

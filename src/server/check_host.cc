@@ -1,5 +1,7 @@
 #include "server/check_host.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -74,9 +76,38 @@ void WatchedHost::run(std::span<Call> calls) {
     if (wanted) watch_.enter(static_cast<uint32_t>(call.hook));
     const uint64_t before = watch_.clock_.ticks();
     inner_->run({&call, 1});
-    const int64_t ns = watch_.clock_.ns_of(watch_.clock_.ticks() - before);
+    int64_t ns = watch_.clock_.ns_of(watch_.clock_.ticks() - before);
+    wanted_ += wanted ? 1 : 0;
+    if (!settled_.state.empty()) ns = wait_for_answer();
     if (wanted) watch_.leave();
     watch_.called(call, wanted, ns);
+  }
+}
+
+// One call at a time, as in this process, so that each is timed and what goes wrong is known by its
+// exchange. Where the callout's process ends, this one does, as if it had been here.
+int64_t WatchedHost::wait_for_answer() {
+  for (;;) {
+    inner_->turn_ended();
+    const HostStats now = inner_->stats();
+    uint64_t answered = 0, exceptions = 0, total_ns = 0;
+    for (const callout::HookStats& hook : now.by_hook) {
+      answered += hook.calls;
+      total_ns += hook.total_ns;
+      exceptions += hook.breaches[static_cast<size_t>(callout::Breach::Exception)];
+    }
+    const auto faults =
+        exceptions + now.faults != 0 ? inner_->faults() : std::vector<callout::FaultReport>();
+    if (now.faults > faults.size()) continue;  // it is being looked at
+    const bool faulted = !faults.empty() && faults.back().what.starts_with("exception 0x");
+    if (now.faults != 0 || faulted) {
+      const std::string& what = faults.back().what;
+      const size_t size = std::min(what.size(), watch_.sheet_.fault.size() - 1);
+      std::copy_n(what.begin(), size, watch_.sheet_.fault.begin());
+      std::_Exit(1);
+    }
+    if (answered < wanted_) continue;
+    return static_cast<int64_t>(total_ns - std::exchange(total_ns_, total_ns));
   }
 }
 

@@ -57,7 +57,12 @@ class WatchedHost final : public callout::Host {
  private:
   std::unique_ptr<callout::Host> inner_;
   Watch& watch_;
+  // How long the hook took, without the way to it.
+  int64_t wait_for_answer();
+
   callout::HostStats settled_;
+  uint64_t wanted_ = 0;    // calls of the hooks that it set
+  uint64_t total_ns_ = 0;  // that they took
 };
 
 // Notes on the sheet that a library is being loaded, and when its entry point is asked for, which

@@ -2,6 +2,7 @@
 
 #include "callout/loader.h"
 #include "io/linux/clock.h"
+#include "io/linux/helpers.h"
 #include "io/linux/library.h"
 #include "io/linux/memory.h"
 #include "server/check_exchanges.h"
@@ -16,7 +17,14 @@ void drive_exchanges(const CalloutConfig& callouts, uint32_t first, uint32_t rou
   io::LinuxMemory memory;
   Watch watch(sheet, clock, budget_ns);
   WatchedLibraries libraries(files, watch);
-  callout::Loader loader(libraries, clock, memory, log);
+  // A Windows DLL runs in a process of Wine's, which must not be root.
+  std::unique_ptr<io::LinuxHelpers> helpers;
+  if (callouts.each[0].place == CalloutPlace::Wine) {
+    auto opened =
+        io::LinuxHelpers::open({io::LinuxHelpers::program_beside("hookline-host"), "nobody"});
+    if (opened) helpers = std::move(*opened);
+  }
+  callout::Loader loader(libraries, clock, memory, log, kPacketsMax, helpers.get());
   uint32_t next = 0;
   for (const Act& act : acts()) {
     const uint32_t begin = next;

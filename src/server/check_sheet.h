@@ -40,6 +40,8 @@ struct Sheet {
   std::atomic<bool> load_failed{false};  // `failure` says why
   std::atomic<bool> done{false};         // came to the end
   std::array<char, kFailureBytesMax> failure{};
+  // How the callout's own process ended, where it had one; empty: it did not.
+  std::array<char, kFailureBytesMax> fault{};
   callout::HookSet hooks = 0;
   uint64_t refused = 0, edited = 0, suppressed = 0, contexts = 0;
   uint64_t rounds = 0;  // that were timed

@@ -16,6 +16,7 @@
 #include "server/callout_check.h"
 #include "server/cli_errors.h"
 #include "server/cli_files.h"
+#include "server/cli_leasequery.h"
 #include "server/cli_operator.h"
 #include "server/server.h"
 
@@ -32,6 +33,7 @@ struct Values {
   std::string state_dir, control;
   Target target;
   LeaseArguments leases;
+  LeaseQueryArguments query;
   load::Options load;
   check::CheckOptions callout_check;
   bool all = false;
@@ -63,6 +65,7 @@ class CommandLine {
   void add_filter();
   void add_ioctl();
   void add_leases();
+  void add_leasequery();
   void add_trace();
   void add_changes();
   void add_journal();
@@ -211,9 +214,14 @@ void CommandLine::add_callouts() {
   });
   add_control(callouts);
   add_format(callouts);
-  add_change(*callouts, "reload", "reload-callouts",
-             "Stop and unload the callouts, and load those of the configuration.",
-             "hookline callouts reload", false);
+  CLI::App* reload =
+      command(*callouts, "reload",
+              "Load the callouts of the configuration anew, or the one of that name alone.",
+              "hookline callouts reload mac.so",
+              [this](Streams s) { return reload_callouts(values_.target, values_.device, s); });
+  reload->add_option("NAME", values_.device, "its name or file, as 'hookline callouts' shows it")
+      ->type_name("");
+  add_control(reload);
   CLI::App* faults = command(*callouts, "faults",
                              "Show how isolated callouts failed: when, in which hook, and where.",
                              "hookline callouts faults --format json",
@@ -308,6 +316,41 @@ void CommandLine::add_leases() {
       ->type_name("STATE");
   add_control(leases);
   add_format(leases);
+}
+
+void CommandLine::add_leasequery() {
+  CLI::App* query = command(
+      app_, "leasequery",
+      "Ask any server who has which address, as relays do: over TCP, bulk and active, or over UDP. "
+      "Exit 1: it refused, broke off, or does not know the address.",
+      "hookline leasequery 10.77.0.1 --all --start 2h",
+      [this](Streams s) { return lease_query(values_.query, s); });
+  LeaseQueryArguments& q = values_.query;
+  query->add_option("SERVER", q.server, "its address, and its port if not 67")
+      ->type_name("")
+      ->required();
+  query->add_option("--address", q.address, "of this address")->type_name("ADDRESS");
+  query->add_option("--mac", q.mac, "of this hardware address")->type_name("MAC");
+  query->add_option("--client-id", q.client_id, "of this client id, text or hex:…")
+      ->type_name("ID");
+  query->add_option("--relay-id", q.relay_id, "through this relay (option 82, 12), text or hex:…")
+      ->type_name("ID");
+  query->add_option("--remote-id", q.remote_id, "at this remote end (option 82, 2)")
+      ->type_name("ID");
+  query->add_flag("--all", q.all, "all leases");
+  query->add_flag("--active", q.active, "every change from now on, until it is ended");
+  query->add_option("--since", q.since, "with --active: first what has changed since then")
+      ->type_name("TIME");
+  query->add_option("--start", q.start, "only what has changed then or later: 2h is so long ago")
+      ->type_name("TIME");
+  query->add_option("--end", q.end, "only what has changed then or before")->type_name("TIME");
+  query->add_flag("--bulk", q.bulk, "over TCP, which is the default");
+  query->add_flag("--udp", q.udp, "over UDP, as a relay: needs port 67")->excludes("--bulk");
+  query->add_option("--from", q.from, "own address, which the server's 'allow' has to have")
+      ->type_name("ADDRESS");
+  query->add_option("--count", q.count, "end after so many leases")->type_name("N");
+  query->add_flag("--json", q.json, "one JSON object a line");
+  query->add_flag("--quiet", q.quiet, "print only how many there were");
 }
 
 void CommandLine::add_trace() {
@@ -448,6 +491,7 @@ CommandLine::CommandLine() {
   add_filter();
   add_ioctl();
   add_leases();
+  add_leasequery();
   add_trace();
   add_changes();
   add_journal();

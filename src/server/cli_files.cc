@@ -13,6 +13,7 @@
 #include "driver/image.h"
 #include "io/linux/directory.h"
 #include "io/linux/library.h"
+#include "server/callout_hosting.h"
 #include "server/cli_errors.h"
 #include "store/offline.h"
 
@@ -114,6 +115,19 @@ size_t check_drivers(const FilterConfig& filter, const std::string& path, Stream
   return errors;
 }
 
+// Who runs them.
+size_t check_callouts(const Config& config, const std::string& path, Streams streams) {
+  size_t errors = 0;
+  const auto look = [&](const auto& outcome) {
+    if (outcome) return;
+    fmt::print(streams.err, "{}: {}\n", path, outcome.error().text);
+    ++errors;
+  };
+  look(server::check_hosting(config.callouts));
+  if (server::needs_helpers(config.callouts)) look(server::helper_user(config));
+  return errors;
+}
+
 }  // namespace
 
 int check_config(const std::string& path, Streams streams) {
@@ -125,7 +139,10 @@ int check_config(const std::string& path, Streams streams) {
     fmt::print(streams.err, "{} (warning)\n", config::format(problem));
   }
   size_t errors = loaded.errors.size();
-  if (loaded.config) errors += check_drivers(loaded.config->filter, path, streams);
+  if (loaded.config) {
+    errors += check_drivers(loaded.config->filter, path, streams);
+    errors += check_callouts(*loaded.config, path, streams);
+  }
   if (errors != 0 || !loaded.config) {
     return failed(fmt::format("{}: {} error{}", path, errors, errors == 1 ? "" : "s"), streams);
   }

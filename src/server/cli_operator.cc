@@ -99,6 +99,13 @@ void write_samples(const Target& target, std::string_view text, Streams streams)
   writer.end();
 }
 
+ControlClient::OnPage show_text(Streams streams) {
+  return [streams](const json::value& page) {
+    if (page.is_string()) fmt::print(streams.out, "{}\n", page.get_string().c_str());
+    return true;
+  };
+}
+
 }  // namespace
 
 int show_status(const Target& target, Streams streams) {
@@ -282,17 +289,17 @@ int follow_trace(const Target& target, const std::string& client, Streams stream
       streams, -1);
 }
 
+int reload_callouts(const Target& target, const std::string& name, Streams streams) {
+  json::object args;
+  if (!name.empty()) args["name"] = name;
+  return call(target, "reload-callouts", args, show_text(streams), streams);
+}
+
 int change(const Target& target, const std::string& name, const std::string& address,
            Streams streams) {
   json::object args;
   if (!address.empty()) args["address"] = address;
-  return call(
-      target, name, args,
-      [&](const json::value& page) {
-        if (page.is_string()) fmt::print(streams.out, "{}\n", page.get_string().c_str());
-        return true;
-      },
-      streams);
+  return call(target, name, args, show_text(streams), streams);
 }
 
 }  // namespace hookline::cli

@@ -39,6 +39,8 @@ int show_metrics(const Target& target, Streams streams);
 // Until the server stops or the process is ended.
 int follow_trace(const Target& target, const std::string& client, Streams streams);
 // A call that changes something: "pause", "reload", …; `address` where it takes one, else empty.
+// All of them, or `name` alone.
+int reload_callouts(const Target& target, const std::string& name, Streams streams);
 int change(const Target& target, const std::string& call, const std::string& address,
            Streams streams);
 

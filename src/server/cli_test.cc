@@ -258,6 +258,7 @@ TEST_F(CliControl, changes) {
   EXPECT_EQ(ask({"lease", "release", "10.0.0.1"}).out, "released 10.0.0.1\n");
   EXPECT_EQ(ask({"lease", "delete", "10.0.0.2"}).out, "deleted 10.0.0.2\n");
   EXPECT_EQ(ask({"callouts", "reload"}).out, "loaded: audit.so\n");
+  EXPECT_EQ(ask({"callouts", "reload", "mac.so"}).out, "reloaded: mac.so\n");
   EXPECT_EQ(ask({"lease", "delete", "10.0.0"}).status, kExitFailed);
   service.refuse = "a.toml:1:2: wrong\nb.toml:3:4: wrong too";
   const Outcome bad = ask({"reload"});
@@ -266,7 +267,8 @@ TEST_F(CliControl, changes) {
   server.reset();
   EXPECT_EQ(service.asked,
             (std::vector<std::string>{"pause", "resume", "reload", "authorize", "unauthorize",
-                                      "release 10.0.0.1", "delete 10.0.0.2", "reload_callouts"}));
+                                      "release 10.0.0.1", "delete 10.0.0.2", "reload_callouts",
+                                      "reload_callout mac.so"}));
 }
 
 TEST_F(CliControl, callouts) {

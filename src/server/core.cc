@@ -63,9 +63,16 @@ Core::Core(World world, std::shared_ptr<const Config> config)
       injections_(world.port, links_, filters_, counters_, world.log,
                   injection_options(world_, *config_, lists_, pool_)),
       injector_(injections_, links_, counters_, world.log),
+      streams_(filters_, world.wakeups),
       engine_(std::make_unique<lease::Engine>(ends_, world.hash_seed)) {
+  filter::FlowOptions flows;
+  flows.seed = world.hash_seed;
+  flows.wakeups = world.wakeups;
+  filters_.flows().configure(std::move(flows));
   receiver_.take_also(&injections_);
   filter_.report_injected(&injections_);
+  filters_.attach(&streams_);
+  injections_.inject_streams_by(streams_);
 }
 
 Result<std::unique_ptr<Core>> Core::start(World world, std::shared_ptr<const Config> config,
@@ -95,6 +102,11 @@ Result<void> Core::open(store::Journal::Options journal_options) {
                                                 *journal_, encoder_, injector_, injections_},
                                          world_.clock, links_, gate_, in_flight_, parked_, ends_,
                                          traces_, counters_, world_.log);
+  if (world_.streams == nullptr) return {};
+  queries_ = std::make_unique<query::Server>(
+      query::Parts{*world_.streams, *engine_, stream_filter(), counters_.queries, world_.log});
+  if (auto done = queries_->listen(config_->leasequery); !done) return done;
+  queries_->adopted(config_, read_clock());
   return {};
 }
 
@@ -146,7 +158,14 @@ Now Core::follow_step(Now now) {
   return lease_clock_.follow(step_s);
 }
 
-bool Core::turn() { return pipeline_->turn(read_clock()); }
+bool Core::turn() {
+  const Now now = read_clock();
+  bool busy = pipeline_->turn(now);
+  if (queries_ != nullptr && !pipeline_->holds_receiving()) {
+    busy |= queries_->turn(now, world_.links.table());
+  }
+  return busy;
+}
 
 int64_t Core::idle_ns() {
   const io::ClockReading reading = world_.clock.read();
@@ -155,15 +174,17 @@ int64_t Core::idle_ns() {
 }
 
 void Core::stop() {
+  if (queries_ != nullptr) queries_->stop(read_clock());
   pipeline_->drain(read_clock());
   pipeline_->drain_held(read_clock());
   callouts_.stop();
 }
 
 std::optional<Result<void>> Core::replace_callouts(const LoadHosts& load) {
+  if (callouts_.any_unloading()) return std::nullopt;
   pipeline_->hold_receiving(true);
   if (packets_in_flight() != 0) return std::nullopt;
-  callouts_.stop();
+  callouts_.stop_without_waiting();
   Result<callout::Hosts> hosts = load();
   if (hosts) {
     callouts_.start(std::move(*hosts));
@@ -174,7 +195,14 @@ std::optional<Result<void>> Core::replace_callouts(const LoadHosts& load) {
 }
 
 Result<void> Core::reconfigure(std::shared_ptr<const Config> config) {
-  if (auto done = engine_->configure(config, world_.links.table()); !done) return done;
+  if (queries_ != nullptr) {
+    if (auto done = queries_->listen(config->leasequery); !done) return done;
+  }
+  if (auto done = engine_->configure(config, world_.links.table()); !done) {
+    if (queries_ != nullptr) (void)queries_->listen(config_->leasequery);
+    return done;
+  }
+  if (queries_ != nullptr) queries_->adopted(config, read_clock());
   const bool other_rules = config->filter.rules != config_->filter.rules;
   config_ = std::move(config);
   if (other_rules) apply_rules();

@@ -11,6 +11,7 @@
 #include "callout/callouts.h"
 #include "filter/engine.h"
 #include "filter/filter_engine.h"
+#include "filter/stream_engine.h"
 #include "inject/injections.h"
 #include "inject/injector.h"
 #include "inject/lists.h"
@@ -20,11 +21,14 @@
 #include "io/files.h"
 #include "io/links.h"
 #include "io/packet_port.h"
+#include "io/stream_port.h"
 #include "io/wakeups.h"
 #include "lease/engine.h"
 #include "lease/lease_clock.h"
 #include "line/config.h"
 #include "line/counters.h"
+#include "line/streams.h"
+#include "query/server.h"
 #include "receive/receiver.h"
 #include "server/callout_trace.h"
 #include "server/in_flight.h"
@@ -50,6 +54,7 @@ struct World {
   io::AddressProbe* address_probe = nullptr;  // null: no address is ever found in use
   filter::CallWatch* call_watch = nullptr;    // of calls into packet callouts; null: nobody
   io::Wakeups* wakeups = nullptr;             // for what drivers inject; null: turns come anyway
+  io::StreamPort* streams = nullptr;          // for leasequery over TCP; null: there is none
 };
 
 class Core {
@@ -68,11 +73,17 @@ class Core {
   // Ends every packet, then tells the callouts STOP and unloads them. No turn after it. REQUIRES:
   // packet callout drivers are unloaded, or the process ends before anything is destroyed.
   void stop();
+  // While held nothing is taken from the wire; it waits there.
+  void hold_receiving(bool hold) { pipeline_->hold_receiving(hold); }
   // Other callouts without losing a packet. While packets are inside nothing more is received, and
   // nullopt says: call again after some turns. Then STOP, the old ones are unloaded, `load` makes
   // the new ones, START. Where it fails there are none.
   using LoadHosts = std::function<Result<callout::Hosts>()>;
   std::optional<Result<void>> replace_callouts(const LoadHosts& load);
+  // Another host for one callout; callout::Callouts::replace() says how.
+  bool replace_callout(size_t index, std::unique_ptr<callout::Host>& host) {
+    return callouts_.replace(index, host, pipeline_->paused());
+  }
   Result<void> reconfigure(std::shared_ptr<const Config> config);
   Result<void> release_lease(Ipv4 address);
   Result<void> delete_lease(Ipv4 address);
@@ -88,6 +99,7 @@ class Core {
   std::vector<callout::HostStats> callout_stats() const { return callouts_.stats(); }
   std::vector<callout::FaultReport> callout_faults() const { return callouts_.faults(); }
   size_t packets_in_flight() const { return pool_.in_use(); }
+  const query::Server* queries() const { return queries_.get(); }  // null: no TCP
 
   // Any thread.
   filter::Engine& filters() { return filters_; }
@@ -104,6 +116,8 @@ class Core {
   void open_gate();
   void apply_rules();
   Now follow_step(Now now);
+  // What TCP connections pass through; null: nothing. Before the first of them.
+  StreamFilter* stream_filter() { return &streams_; }
 
   // The world's links; when they change the rules that name interfaces are made again, before the
   // next frame is looked at.
@@ -139,12 +153,14 @@ class Core {
   inject::Lists lists_;
   inject::Injections injections_;
   inject::Injector injector_;
+  filter::StreamEngine streams_;
   lease::LeaseClock lease_clock_;
   bool step_unrecorded_ = false;  // of the wall clock, by the journal
   store::Recovered recovered_;
   std::unique_ptr<lease::Engine> engine_;
   std::unique_ptr<store::Journal> journal_;
   std::unique_ptr<Pipeline> pipeline_;
+  std::unique_ptr<query::Server> queries_;  // null: no TCP
 };
 
 }  // namespace hookline::server

@@ -20,7 +20,8 @@ std::vector<uint8_t> copy(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
 
 std::string host_text(const callout::HostStats& host) {
   if (host.state.empty()) return "in-process";
-  return host.state == "serving" ? "isolated" : "isolated, " + host.state;
+  const std::string place = host.wine ? "wine" : "isolated";
+  return host.state == "serving" ? place : place + ", " + host.state;
 }
 
 control::CalloutRow row_of(const callout::HostStats& host, callout::Hook hook) {
@@ -128,6 +129,10 @@ void OperatorService::fill_status(control::Status& status) {
   status.leases = core_.engine().lease_counts();
   status.offers = core_.engine().offer_count();
   status.packets_in_flight = core_.packets_in_flight();
+  for (const Endpoint& at : core_.config().leasequery.listen) {
+    status.query_listeners.push_back((at.address ? at.address.text() : "*") + ":" +
+                                     std::to_string(at.port));
+  }
   status.config_path = core_.config().path;
   for (const callout::HostStats& host : core_.callout_stats()) status.callouts.push_back(host.name);
   const store::Journal::Stats& stats = core_.journal().stats();
@@ -334,6 +339,7 @@ Result<std::vector<control::CalloutFaultRow>> OperatorService::callout_faults() 
 
 // Packets that are inside end first; new ones wait in the kernel's queue meanwhile.
 Result<std::string> OperatorService::reload_callouts() {
+  const std::lock_guard one_reload(reloading_);
   std::string text;
   const auto load = [&]() -> Result<callout::Hosts> {
     callout::Loader::Loaded loaded = callouts_.load(core_.config().callouts);

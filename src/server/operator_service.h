@@ -18,6 +18,7 @@ namespace hookline::server {
 // Where callouts come from, and which of them did not come at the start.
 struct CalloutSource {
   std::function<callout::Loader::Loaded(const CalloutConfig&)> load;
+  std::function<callout::Loader::Attempt(const CalloutConfig&, const std::string&)> load_again;
   std::vector<std::string> missing;
 };
 
@@ -49,6 +50,7 @@ class OperatorService final : public control::Service {
   Result<std::vector<control::CalloutRow>> callouts() override;
   Result<std::vector<control::CalloutFaultRow>> callout_faults() override;
   Result<std::string> reload_callouts() override;
+  Result<std::string> reload_callout(std::string_view name) override;
   Result<control::FilterView> filter() override;
   Result<std::string> reload_drivers() override;
   Result<uint64_t> ioctl_open(std::string_view name, uint32_t code,

@@ -11,7 +11,7 @@
 #include "base/inet_frame.h"
 #include "filter/filter_engine.h"
 #include "receive/receiver.h"
-#include "server/log_limit.h"
+#include "base/log_limit.h"
 #include "wire/decoder.h"
 
 namespace hookline::server {

@@ -68,6 +68,7 @@ bool Pipeline::turn(Now now) {
 
 // What packet callouts have injected. True: there is more, here or for the receiver.
 bool Pipeline::pump(Now now) {
+  stages_.filter.pump(now);
   stages_.injections.pump(now);
   return stages_.injections.due() || (!holding_ && stages_.injections.waiting() != 0);
 }

@@ -19,7 +19,7 @@
 #include "line/stages.h"
 #include "receive/receiver.h"
 #include "server/in_flight.h"
-#include "server/log_limit.h"
+#include "base/log_limit.h"
 #include "server/parked.h"
 #include "server/trace.h"
 #include "store/journal.h"
@@ -78,6 +78,7 @@ class Pipeline {
 
   // While held, turns take nothing from the wire: what is inside ends, and the rest waits there.
   void hold_receiving(bool hold) { holding_ = hold; }
+  bool holds_receiving() const { return holding_; }
 
   // Ends every packet that is still inside: replies under way complete, the rest is dropped.
   // Injections are cancelled, and none is accepted any more. Replies that a callout holds stay

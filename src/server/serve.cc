@@ -28,6 +28,8 @@
 #include "io/linux/packet_port.h"
 #include "io/linux/privileges.h"
 #include "io/linux/signals.h"
+#include "io/linux/stream_port.h"
+#include "server/callout_hosting.h"
 #include "server/core.h"
 #include "server/mailbox.h"
 #include "server/operator_service.h"
@@ -64,7 +66,8 @@ class LinuxServer {
   bool must_end_at_once() const { return drivers_.any_left() || hangs_; }
 
  private:
-  void open_helpers();
+  Result<void> open_helpers();
+  Result<std::shared_ptr<const Config>> load_again();
   Result<void> open_network();
   Result<void> open_state();
   Result<void> drop_privileges();
@@ -86,6 +89,7 @@ class LinuxServer {
   std::unique_ptr<io::LinuxLinkMonitor> links_;
   std::unique_ptr<io::LinuxPacketPort> port_;
   std::unique_ptr<io::LinuxAddressProbe> address_probe_;
+  std::unique_ptr<io::LinuxStreamPort> streams_;
   std::unique_ptr<io::LinuxDirectory> state_dir_;
   std::optional<io::LocalListener> listener_;
   std::unique_ptr<io::LinuxBackground> background_;
@@ -113,7 +117,7 @@ Result<void> LinuxServer::open() {
   auto config = load_config(options_, log_);
   if (!config) return tl::unexpected(config.error());
   config_ = *config;
-  open_helpers();
+  if (auto done = open_helpers(); !done) return done;
   if (auto done = open_network(); !done) return done;
   if (auto done = open_state(); !done) return done;
   offload_ = std::make_unique<io::LinuxOffload>();
@@ -122,16 +126,31 @@ Result<void> LinuxServer::open() {
 }
 
 // While this process has one thread and its privileges.
-void LinuxServer::open_helpers() {
+Result<void> LinuxServer::open_helpers() {
+  if (auto done = check_hosting(config_->callouts); !done) return done;
+  const bool needed = needs_helpers(config_->callouts);
+  auto user = helper_user(*config_);
+  if (!user && needed) return tl::unexpected(user.error());
   auto helpers = io::LinuxHelpers::open(
-      {io::LinuxHelpers::program_beside("hookline-host"), config_->server.user});
+      {io::LinuxHelpers::program_beside(kHostProgram), user ? user->name : config_->server.user});
   if (helpers) {
     helpers_ = std::move(*helpers);
-  } else {
-    log_.error("callouts can't be isolated: they run in the server's own process",
-               {{"why", helpers.error().text}});
+    if (needed && !user->note.empty()) log_.info(user->note);
+  } else if (needed) {
+    return tl::unexpected(helpers.error());
   }
   loader_.emplace(libraries_, clock_, memory_, log_, kPacketsMax, helpers_.get());
+  return {};
+}
+
+// A server that was started without the means to isolate callouts can't get them any more.
+Result<std::shared_ptr<const Config>> LinuxServer::load_again() {
+  auto config = load_config(options_, log_);
+  if (!config || helpers_ != nullptr || !needs_helpers((*config)->callouts)) return config;
+  if (auto done = check_hosting((*config)->callouts); !done) return tl::unexpected(done.error());
+  return fail(ErrorKind::Missing,
+              "callouts can't be isolated before a restart: the server was started without "
+              "hookline-host");
 }
 
 Result<void> LinuxServer::open_network() {
@@ -151,6 +170,10 @@ Result<void> LinuxServer::open_network() {
   for (const int fd : address_probe_->fds()) {
     if (auto done = port_->watch(fd); !done) return done;
   }
+  auto streams = io::LinuxStreamPort::open(kQueryConnectionsMax);
+  if (!streams) return tl::unexpected(streams.error());
+  streams_ = std::move(*streams);
+  if (auto done = port_->watch(streams_->fd()); !done) return done;
   links_->changed();
   follow_links();
   for (const std::string& name : links_->missing()) {
@@ -191,7 +214,7 @@ Result<void> LinuxServer::start_core() {
   // Code of strangers gets no more than the server keeps: the privileges are gone by now.
   callout::Loader::Loaded callouts = loader_->load(config_->callouts);
   auto core = Core::start({clock_, *state_dir_, *background_, *port_, *links_, log_, seed,
-                           address_probe_.get(), &drivers_, port_.get()},
+                           address_probe_.get(), &drivers_, port_.get(), streams_.get()},
                           config_, journal_options, std::move(callouts.hosts));
   if (!core) return tl::unexpected(core.error());
   core_ = std::move(*core);
@@ -200,24 +223,30 @@ Result<void> LinuxServer::start_core() {
   log_.info("lease journal opened", {{"dir", config_->server.state_dir},
                                      {"leases", core_->engine().lease_count()},
                                      {"records", found.records},
+                                     {"segments", found.segments},
+                                     {"snapshot", found.had_snapshot},
                                      {"torn_bytes", found.torn_bytes},
                                      {"ms", (clock_.read().boot_ns - before.boot_ns) / 1'000'000}});
-  if (auto done = load_drivers(); !done) return done;
   mailbox_ = std::make_unique<Mailbox>(*port_);
   service_ = std::make_unique<OperatorService>(
-      *core_, *mailbox_, clock_, facts(), [this] { return load_config(options_, log_); },
+      *core_, *mailbox_, clock_, facts(), [this] { return load_again(); },
       CalloutSource{[this](const CalloutConfig& config) { return loader_->load(config); },
+                    [this](const CalloutConfig& config, const std::string& name) {
+                      return loader_->load_again(config, name);
+                    },
                     std::move(callouts.failures)},
       drivers_, log_);
   control_ = control::ControlServer::serve(std::move(*listener_), *service_, log_);
   return {};
 }
 
+// The packet thread runs, so that a driver's entry may inject and wait for the completion, but it
+// takes in nothing before the drivers' filters stand.
 Result<void> LinuxServer::load_drivers() {
   drivers_.connect({core_->filters(), core_->lists(), core_->injections()});
-  auto loaded = drivers_.start(config_->filter);
-  if (!loaded) drivers_.unload_all();
-  return loaded;
+  if (auto loaded = drivers_.start(config_->filter); !loaded) return loaded;
+  mailbox_->call([this] { core_->hold_receiving(false); });
+  return {};
 }
 
 ServerFacts LinuxServer::facts() const {
@@ -299,7 +328,14 @@ void LinuxServer::wait_for_signals() {
 void LinuxServer::reload() { [[maybe_unused]] const auto outcome = service_->reload(); }
 
 int LinuxServer::run() {
+  core_->hold_receiving(true);
   std::thread packet_thread([this] { packet_loop(); });
+  if (auto loaded = load_drivers(); !loaded) {
+    log_.error(loaded.error().text);
+    drivers_.unload_all();
+    end_packet_thread(packet_thread);
+    return 1;
+  }
   control_->start();
   log_.info("serving", {{"config", options_.config_path},
                         {"scopes", config_->scopes.size()},

@@ -142,11 +142,6 @@ Result<std::unique_ptr<Journal>> Journal::open(
     log.warning("the lease journal ended in a commit that a crash cut short; nobody was told of it",
                 {{"directory", directory.path()}, {"bytes", found.torn_bytes}});
   }
-  log.info("lease journal opened", {{"directory", directory.path()},
-                                    {"records", found.records},
-                                    {"sequence", found.sequence},
-                                    {"segments", found.segments},
-                                    {"snapshot", found.had_snapshot}});
   if (recovered != nullptr) *recovered = found;
   return journal;
 }

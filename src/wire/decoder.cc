@@ -121,6 +121,19 @@ std::optional<Drop> read_message_type(Message& m) {
 
 }  // namespace
 
+bool read_message(Bytes message, MutableBytes room, Message& m) {
+  m.options.clear();
+  m.type = MessageType::None;
+  if (message.size() < kOptionsAt) return false;
+  read_fixed_fields(message.data(), m);
+  if (m.hardware_size > kChaddrBytes) return false;
+  if (load_be32(message.data() + kCookieAt) != kMagicCookie) return false;
+  if (read_options(message, room, m.options)) return false;
+  const Bytes type = m.options.find(option::kMessageType);
+  if (type.size() == 1) m.type = static_cast<MessageType>(type[0]);
+  return true;
+}
+
 std::optional<Drop> decode_message(Packet& packet) {
   const Bytes request = packet.request();
   Message& m = packet.message;

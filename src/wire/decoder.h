@@ -31,6 +31,11 @@ namespace hookline::wire {
 //   it is a duplicate of a client that knows nothing of RFC 3396, and the first one counts.
 std::optional<Drop> decode_message(Packet& packet);
 
+// The fields and options of any DHCP message, request or reply, of whatever type: m.type is option
+// 53's value, or None, and may be none of the enumerators. False: it is malformed. Repeated options
+// are joined in `room`, which is as large as the message.
+bool read_message(Bytes message, MutableBytes room, Message& m);
+
 // Packet thread only. `endings` must outlive it.
 class Decoder {
  public:

@@ -3,6 +3,7 @@
 
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import lab
 from clients import Udhcpc
@@ -139,12 +141,238 @@ class Faults(IsolatedTest):
         wait_for("its end", lambda: not Path(f"/proc/{helper}").exists())
 
 
+# A callout that knows its own packets by their context, and says at STOP how many it saw come and
+# go. BUILD numbers it; START_WRONG makes one whose entry point refuses.
+COUNTING = """
+#include <stdio.h>
+#include <string.h>
+#include "dhcpssdk.h"
+#include "hookline/host.h"
+static const struct HooklineHost* host;
+static unsigned begun, ended, wrong;
+uint32_t hookline_attach(const struct HooklineHost* given) { host = given; return 0; }
+static void say(const char* what) {
+  char text[100];
+  snprintf(text, sizeof text, "%s of build %d: begun=%u ended=%u wrong=%u", what, BUILD, begun,
+           ended, wrong);
+  host->log(host->context, HOOKLINE_LOG_INFORMATION, "counting", 7, text);
+}
+static DWORD CALLBACK control(DWORD code, LPVOID reserved) {
+  say(code == 1 ? "START" : code == 2 ? "STOP" : code == 3 ? "PAUSE" : "CONTINUE");
+  return 0;
+}
+static DWORD CALLBACK begin(LPBYTE* packet, DWORD* size, DWORD ip, LPVOID reserved,
+                            LPVOID* context, LPBOOL process_it) {
+  ++begun;
+  *context = (LPVOID)(size_t)BUILD;
+  return 0;
+}
+static DWORD CALLBACK end(LPBYTE* packet, DWORD* size, DWORD code, DWORD ip, LPVOID reserved,
+                          LPVOID context) {
+  if (context != (LPVOID)(size_t)BUILD) ++wrong;
+  if (code == 0xB) ++ended;
+  return 0;
+}
+DWORD CALLBACK DhcpServerCalloutEntry(LPWSTR chain, DWORD version, LPDHCP_CALLOUT_TABLE table) {
+  table->DhcpControlHook = control;
+  table->DhcpNewPktHook = begin;
+  table->DhcpPktDropHook = end;
+  table->DhcpPktSendHook = end;
+  return BUILD == 13 ? 5 : 0;
+}
+"""
+
+
+class ReloadOfOne(IsolatedTest):
+    def build(self, number, name="counting.so"):
+        """As an operator puts a new build in force: written beside, then renamed."""
+        source = self.lab.dir / "counting.c"
+        source.write_text(COUNTING)
+        made = self.lab.dir / "new.so"
+        subprocess.run(["cc", "-w", "-O1", "-shared", "-fPIC", f"-DBUILD={number}",
+                        f"-I{ROOT}/sdk/include", source, "-o", made], check=True, timeout=120)
+        made.chmod(0o755)
+        made.rename(self.lab.dir / name)
+
+    def said(self, what):
+        return re.findall(rf"{what} of build (\d+): begun=(\d+) ended=(\d+) wrong=(\d+)",
+                          self.log())
+
+    def builds_under_load(self, host):
+        self.build(1)
+        self.serve(WIDE + f'[[callouts.dll]]\npath = "zoo.so"\n'
+                          f'[[callouts.dll]]\npath = "counting.so"\nhost = "{host}"\n'
+                          f'[[callouts.dll]]\npath = "zoo2.so"\n')
+        load = self.lab.process(self.host("crowd"), lab.HOOKLINE, "load", "-i", "eth0", "--window",
+                                "32", "--duration", "4s", "--tries", "1", "--timeout", "120s",
+                                "--json")
+        build = 1
+        while load.running():
+            build += 1 if build != 12 else 2
+            self.build(build)
+            self.assertEqual(self.server.tell("callouts", "reload", "counting.so"),
+                             "reloaded: counting.so\n")
+        report = json.loads(load.log())
+        self.assertEqual([report[name] for name in ("failed", "abandoned", "naks", "unexpected",
+                                                    "duplicate_addresses")], [0] * 5, report)
+        self.assertGreater(build, 3)
+        calls = {(row["callout"], row["hook"]): row["calls"] for row in self.server.ask("callouts")}
+        self.assertGreater(calls["zoo.so", "DhcpNewPktHook"], 2 * report["completed"] - 1)
+        self.assertLess(calls["counting.so", "DhcpNewPktHook"], calls["zoo.so", "DhcpNewPktHook"])
+        self.server.stop()
+        builds = [str(n) for n in range(1, build + 1) if n != 13]
+        self.assertEqual([n for n, *_ in self.said("START")], builds)
+        stops = self.said("STOP")
+        self.assertEqual(sorted(n for n, *_ in stops), sorted(builds))
+        for number, begun, ended, wrong in stops:
+            self.assertEqual((begun, wrong), (ended, "0"), f"build {number}")
+        self.assertEqual(self.log().count("text=START"), 2)  # the others: once each
+        self.assertEqual(self.log().count("text=STOP"), 2)
+        self.assertNotIn("PktContext is wrong", self.log())
+        self.assertEqual(self.faults(), [])
+        self.assertEqual(self.server.journal("verify")[0], 0)
+
+    def setUp(self):
+        super().setUp()
+        shutil.copy(self.lab.dir / "zoo.so", self.lab.dir / "zoo2.so")
+
+    def test_isolated_under_load(self):
+        self.builds_under_load("isolated")
+
+    def test_in_process_under_load(self):
+        self.builds_under_load("in-process")
+
+    def test_one_that_does_not_load_leaves_the_one_before(self):
+        for host in ("isolated", "in-process"):
+            self.build(1)
+            self.serve(config(more=f'[[callouts.dll]]\npath = "counting.so"\nhost = "{host}"\n'))
+            raw = self.wire(host)
+            self.build(13)
+            status, _, error = self.server.try_ask("callouts", "reload", "counting.so")
+            self.assertEqual(status, 1)
+            self.assertIn("the one before stays", error)
+            self.assertIn("its entry point returned 5 (ERROR_ACCESS_DENIED)", error)
+            raw.dora(CLIENT)
+            self.assertEqual(self.server.ask("callouts")[1]["calls"], 2)
+            self.build(2)
+            self.server.tell("callouts", "reload", "COUNTING.SO")
+            raw.dora(CLIENT)
+            self.server.stop()
+            self.assertEqual([(b, e) for _, b, e, _ in self.said("STOP")], [("2", "2")] * 2)
+
+    def test_names(self):
+        for folder in ("other", "third"):
+            (self.lab.dir / folder).mkdir()
+            self.build(1, f"{folder}/zoo.so")
+        self.serve(config(more='[[callouts.dll]]\npath = "third/zoo.so"\n'
+                               '[[callouts.dll]]\npath = "other/zoo.so"\n'
+                               '[[callouts.dll]]\npath = "missing.so"\n'))
+        for name, answer in (("nobody", "no callout is called nobody; loaded: third/zoo.so, "
+                              "other/zoo.so"),
+                             ("missing.so", "missing.so is not loaded")):
+            status, _, error = self.server.try_ask("callouts", "reload", name)
+            self.assertEqual(status, 1)
+            self.assertIn(answer, error)
+        for name in ("other/zoo.so", str(self.lab.dir / "other/zoo.so")):
+            self.assertEqual(self.server.tell("callouts", "reload", name),
+                             "reloaded: other/zoo.so\n")
+        self.assertIn("zoo.so may be any of these: third/zoo.so, other/zoo.so",
+                      self.server.try_ask("callouts", "reload", "zoo.so")[2])
+
+    def test_a_chain_is_one_unit(self):
+        self.build(1, "a.so")
+        self.build(2, "b.so")
+        self.serve(config(more='[callouts]\ndlls = ["b.so", "a.so"]\n'))
+        for name in ("a.so", "b.so"):
+            self.assertEqual(self.server.tell("callouts", "reload", name),
+                             "reloaded: a.so, and with it the chain that the DLLs make: b.so\n")
+        self.wire().dora(CLIENT)
+        self.server.stop()
+        self.assertEqual([n for n, *_ in self.said("START")], ["1"] * 3)
+
+    def test_one_that_is_left_alone_comes_back_and_is_told_of_a_pause(self):
+        self.serve(zoo(hosting='restart = { first = "1ms", faults-max = 1 }'))
+        raw = self.wire()
+        raw.dora(beast(NEW_PACKET, KILL))
+        wait_for("quarantine", lambda: "quarantined" in self.server.tell("callouts"))
+        self.server.tell("pause")
+        self.server.tell("callouts", "reload", "zoo.so")
+        wait_for("START and PAUSE",
+                 lambda: len(re.findall("text=(START|control)", self.log())) == 3)
+        self.server.tell("continue")
+        raw.dora(CLIENT)
+        self.assertNotIn("quarantined", self.server.tell("callouts"))
+
+
+class Users(IsolatedTest):
+    def users(self):
+        """The users of this server's helpers."""
+        return [re.search(r"Uid:\t(\d+)\t(\d+)", Path(f"/proc/{pid}/status").read_text()).groups()
+                for pid in wait_for("the helper", self.helpers)]
+
+    def check(self):
+        run = subprocess.run([lab.HOOKLINE, "check", self.server.config], text=True,
+                             capture_output=True, timeout=lab.PATIENCE_S)
+        return run.returncode, run.stderr
+
+    def test_they_become_the_user_that_is_named(self):
+        self.serve(zoo(hosting='user = "nobody"\nrestart = { first = "1ms" }'))
+        nobody = str(pwd.getpwnam("nobody").pw_uid)
+        self.assertEqual(self.users(), [(nobody, nobody)])
+        before = self.helpers()
+        os.kill(before[0], signal.SIGKILL)
+        wait_for("another helper", lambda: self.helpers() and self.helpers() != before)
+        self.assertEqual(self.users(), [(nobody, nobody)])
+        self.wire().dora(CLIENT)
+        self.assertEqual(self.check(), (0, ""))
+
+    def test_without_one_of_their_own_the_log_says_how_to_get_it(self):
+        self.serve(zoo())
+        try:
+            own = pwd.getpwnam("hookline-callouts")
+            self.assertEqual(self.users(), [(str(own.pw_uid),) * 2])
+        except KeyError:
+            self.assertEqual(self.users(), [("0", "0")])
+            self.assertRegex(self.log(), "useradd --system .* hookline-callouts")
+
+    def test_one_that_is_not_there_is_an_error(self):
+        self.server = lab.Server(self.lab, self.server_host, zoo(hosting='user = "no-such-user"'))
+        self.assertEqual(self.server.launch().wait(), 1)
+        self.assertIn("callouts.user: there is no user no-such-user", self.log())
+        status, error = self.check()
+        self.assertEqual(status, 1)
+        self.assertIn("callouts.user: there is no user no-such-user", error)
+
+    def test_without_the_host_program_it_does_not_start_unless_told_to(self):
+        alone = self.lab.dir / "bin" / "hookline"
+        alone.parent.mkdir()
+        shutil.copy(lab.HOOKLINE, alone)
+        in_process, isolated = zoo('host = "in-process"'), zoo()
+        with mock.patch.object(lab, "HOOKLINE", str(alone)):
+            self.server = lab.Server(self.lab, self.server_host, isolated)
+            self.assertEqual(self.server.launch().wait(), 1)
+            for text in (self.log(), self.check()[1]):
+                self.assertIn("callouts can't be isolated", text)
+                self.assertIn('host = "in-process"', text)
+            self.serve(in_process)
+            self.assertEqual(self.check()[0], 0)
+            self.wire().dora(CLIENT)
+            self.server.config.write_text(isolated)
+            status, _, error = self.server.try_ask("reload")
+            self.assertEqual(status, 1)
+            self.assertIn("callouts can't be isolated", error)
+            self.server.tell("callouts", "reload")
+            self.assertEqual({row["host"] for row in self.server.ask("callouts")}, {"in-process"})
+            self.server.stop()
+            self.serve()  # with no callouts at all, nobody misses it
+
+
 class UnderLoad(IsolatedTest):
     def test_kill_after_kill_no_client_is_left_without_an_answer(self):
         self.serve(WIDE + '[callouts]\nrestart = { first = "1ms", longest = "20ms", '
                           'faults-max = 100000 }\n[[callouts.dll]]\npath = "zoo.so"\n')
         load = self.lab.process(self.host("crowd"), lab.HOOKLINE, "load", "-i", "eth0", "--window",
-                                "8", "--duration", "4s", "--tries", "1", "--timeout", "10s",
+                                "8", "--duration", "4s", "--tries", "1", "--timeout", "120s",
                                 "--json")
         wait_for("the helper", self.helpers)
         kills = 0

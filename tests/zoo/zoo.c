@@ -3,38 +3,15 @@
  * address that it is given; Control does what the registry value ZooControl names. */
 #include "zoo.h"
 
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#ifdef _WIN32
+#include "zoo_windows.h"
+#else
+#include "zoo_linux.h"
+#endif
 
-#include "dhcpssdk.h"
-#include "hookline/host.h"
-
-static const struct HooklineHost* host;
 static unsigned char* kept_packet; /* by keep */
 
-uint32_t hookline_attach(const struct HooklineHost* given) {
-  host = given;
-  return 0;
-}
-
-static void say(const char* text) {
-  if (host != NULL) host->log(host->context, HOOKLINE_LOG_INFORMATION, "zoo", 7, text);
-}
-
-static void say_attempt(const char* what, int failed) {
-  char text[128];
-  snprintf(text, sizeof text, "%s: %s", what, failed ? "refused" : "ALLOWED");
-  say(text);
-}
+static const unsigned char* looked_at; /* the packet of this hook */
 
 static volatile int one = 1;
 
@@ -44,46 +21,50 @@ static int deeper(volatile char* before) {
   return one ? deeper(here) + here[1] : here[0];
 }
 
-static void* fault_later(void* unused) {
-  usleep(20000);
-  *(volatile int*)unused = 1;
-  return NULL;
-}
-
-/* Everything that is mapped shared and writable: the ring. */
-static void scribble(void) {
-  char line[512];
-  FILE* maps = fopen("/proc/self/maps", "r");
-  unsigned long begin, end;
-  char rights[8];
-  if (maps == NULL) {
-    say("no maps");
-    return;
+static void act_worse(int what) {
+  switch (what) {
+    case ZOO_TRAP:
+      __builtin_trap();
+    case ZOO_THROW:
+      throw_something();
+      break;
+    case ZOO_FAIL_FAST:
+      fail_fast();
+      break;
+    case ZOO_HEAP:
+      for (int i = 0; i < 64; ++i) {
+        char* volatile block = malloc(200);
+        memset(block - 64, 0x41, 4096);
+        free(block);
+      }
+      break;
+    case ZOO_EXEC:
+      run_other_program();
+      break;
+    case ZOO_OPEN:
+      open_others_files();
+      break;
+    case ZOO_CONNECT:
+      connect_out();
+      break;
+    case ZOO_LATE:
+      return_late();
+      break;
+    case ZOO_CPP:
+      throw_cpp();
+      break;
+    case ZOO_UNCAUGHT:
+      start_throwing_thread();
+      break;
+    case ZOO_FREE_PACKET:
+      free((void*)looked_at);
+      break;
+    case ZOO_SPIN_THREAD:
+      start_spinning_thread();
+      break;
+    default:
+      break;
   }
-  while (fgets(line, sizeof line, maps) != NULL) {
-    if (sscanf(line, "%lx-%lx %7s", &begin, &end, rights) != 3 || strcmp(rights, "rw-s") != 0) {
-      continue;
-    }
-    memset((void*)begin, 0xEE, end - begin);
-  }
-  fclose(maps);
-}
-
-/* What the sandbox forbids, each tried once. */
-static void try_everything(void) {
-  const int passwords = open("/etc/passwd", O_RDONLY);
-  say_attempt("read /etc/passwd", passwords < 0);
-  say_attempt("write /tmp", open("/tmp/hookline-zoo", O_WRONLY | O_CREAT, 0600) < 0);
-  const pid_t child = fork();
-  if (child == 0) _exit(0);
-  if (child > 0) waitpid(child, NULL, 0);
-  say_attempt("fork", child < 0);
-  say_attempt("signal the parent", kill(getppid(), 0) != 0);
-  say_attempt("socket", socket(AF_INET, SOCK_DGRAM, 0) < 0);
-  say_attempt("local socket", socket(AF_UNIX, SOCK_STREAM, 0) < 0);
-  char* const none[] = {"true", NULL};
-  execv("/bin/true", none);
-  say_attempt("exec", 1);
 }
 
 static void act(int what) {
@@ -106,15 +87,13 @@ static void act(int what) {
     case ZOO_HANG:
       for (;;) one = 1;
     case ZOO_SLEEP:
-      sleep(600);
+      sleep_long();
       break;
     case ZOO_SCRIBBLE:
       scribble();
       break;
     case ZOO_FORK:
-      if (fork() == 0) {
-        for (;;) pause();
-      }
+      fork_one();
       break;
     case ZOO_MEMORY:
       for (;;) {
@@ -123,16 +102,13 @@ static void act(int what) {
         memset(more, 1, 1 << 20);
       }
     case ZOO_CLOSE:
-      for (int fd = 0; fd < 64; ++fd) close(fd);
+      close_everything();
       break;
-    case ZOO_THREAD: {
-      pthread_t thread;
-      pthread_create(&thread, NULL, fault_later, NULL);
-      pthread_detach(thread);
+    case ZOO_THREAD:
+      start_faulting_thread();
       break;
-    }
     case ZOO_KILL:
-      kill(getpid(), SIGKILL);
+      kill_self();
       break;
     case ZOO_FREE: {
       char* volatile twice = malloc(100);
@@ -150,7 +126,7 @@ static void act(int what) {
       fflush(stdout);
       break;
     default:
-      break;
+      act_worse(what);
   }
 }
 
@@ -160,19 +136,15 @@ static void maybe(int hook, const unsigned char* hardware, int size) {
 }
 
 static void look_at(int hook, const unsigned char* packet, unsigned size) {
+  looked_at = packet;
   if (size >= 34) maybe(hook, packet + 28, 6);
 }
 
 static DWORD CALLBACK control(DWORD code, LPVOID reserved) {
   unsigned char value[4] = {0};
-  uint32_t type = 0, size = sizeof value;
   (void)reserved;
   say(code == DHCP_CONTROL_START ? "START" : code == DHCP_CONTROL_STOP ? "STOP" : "control");
-  if (host != NULL &&
-      host->registry_query(host->context, "", "ZooControl", &type, value, &size) == 0 &&
-      code == value[0]) {
-    act(value[1]);
-  }
+  if (setting("ZooControl", value) && code == value[0]) act(value[1]);
   return 0;
 }
 
@@ -261,13 +233,12 @@ static DWORD CALLBACK delete_client(DWORD address, LPBYTE hardware, ULONG size, 
   return 0;
 }
 
-DWORD CALLBACK DhcpServerCalloutEntry(LPWSTR chain, DWORD version, LPDHCP_CALLOUT_TABLE table) {
+ZOO_EXPORT DWORD CALLBACK DhcpServerCalloutEntry(LPWSTR chain, DWORD version,
+                                                 LPDHCP_CALLOUT_TABLE table) {
   unsigned char value[4] = {0};
-  uint32_t type = 0, size = sizeof value;
   (void)chain;
   if (version != 0) return 50;
-  if (host != NULL &&
-      host->registry_query(host->context, "", "ZooEntry", &type, value, &size) == 0) {
+  if (setting("ZooEntry", value)) {
     act(value[0]);
     if (value[0] == 0) return 5;
   }

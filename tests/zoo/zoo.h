@@ -33,6 +33,18 @@ enum {
   ZOO_TRY,
   ZOO_FLOOD,
   ZOO_PRINT,
+  ZOO_TRAP,
+  ZOO_THROW, /* on Linux these two abort: C++ exceptions are tested elsewhere */
+  ZOO_FAIL_FAST,
+  ZOO_HEAP,        /* writes over the heap, and goes on using it */
+  ZOO_EXEC,        /* tries to become another program, and goes on */
+  ZOO_OPEN,        /* opens what is not its own, and goes on */
+  ZOO_CONNECT,     /* talks to others, and goes on */
+  ZOO_LATE,        /* returns long after its budget, whatever signal asks it to end */
+  ZOO_CPP,         /* a C++ exception leaves the hook; on Windows as ZOO_THROW */
+  ZOO_UNCAUGHT,    /* the same on a thread of its own */
+  ZOO_SPIN_THREAD, /* a thread that takes a processor for itself for a second */
+  ZOO_FREE_PACKET,
 };
 
 /* What is allowed, of clients 02:5b:what. */

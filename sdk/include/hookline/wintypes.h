@@ -15,7 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(_WIN32)
+/* The one exception: the server's own helper for Windows DLLs, made of the server's sources. */
+#if defined(_WIN32) && !defined(HOOKLINE_IS_WINDOWS_HOST)
 #error "hookline/wintypes.h stands in for Windows; on Windows include <windows.h> itself"
 #endif
 

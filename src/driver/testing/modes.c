@@ -149,8 +149,8 @@ static VOID Control(WDFQUEUE queue, WDFREQUEST request, size_t outBytes, size_t 
       status = InjectLocked();
       break;
     case IOCTL_FLOW:
-      status = FwpsFlowAssociateContext(1, 2, 3, 4);
-      FwpsFlowAssociateContext(1, 2, 3, 4);
+      status = FwpsAcquireWritableLayerDataPointer(1, 2, 0, NULL, NULL);
+      FwpsAcquireWritableLayerDataPointer(1, 2, 0, NULL, NULL);
       break;
   }
   WdfRequestCompleteWithInformation(request, status, NT_SUCCESS(status) ? information : 0);

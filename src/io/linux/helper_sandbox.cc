@@ -5,11 +5,13 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <array>
 #include <memory>
+#include <string_view>
 
 #include "io/linux/fd.h"
 
@@ -62,7 +64,7 @@ Result<void> allow(const Fd& rules, const std::string& path, uint64_t rights) {
 }
 
 // The text: why there is no such protection.
-Result<std::string> restrict_files(const SandboxPlan& plan) {
+Result<std::string> restrict_files(const SandboxPlan& plan, bool local_sockets) {
   const long version =
       ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < 1) {
@@ -73,14 +75,10 @@ Result<std::string> restrict_files(const SandboxPlan& plan) {
   const Fd rules(static_cast<int>(
       ::syscall(SYS_landlock_create_ruleset, &all, sizeof all.handled_access_fs, 0)));
   if (!rules) return system_failure("making a Landlock ruleset");
-  const uint64_t writes = (kRead | kWriteFolder | kTruncate) & all.handled_access_fs;
-  for (const char* path : kSystemReadable) {
+  const uint64_t more = local_sockets ? LANDLOCK_ACCESS_FS_MAKE_SOCK : uint64_t{0};
+  const uint64_t writes = (kRead | kWriteFolder | kTruncate | more) & all.handled_access_fs;
+  for (const std::string& path : system_readable(plan.network)) {
     if (auto done = allow(rules, path, kRead); !done) return tl::unexpected(done.error());
-  }
-  if (plan.network) {
-    for (const char* path : kNetworkReadable) {
-      if (auto done = allow(rules, path, kRead); !done) return tl::unexpected(done.error());
-    }
   }
   if (auto done = allow(rules, "/dev/null", kRead | kWriteFile); !done) {
     return tl::unexpected(done.error());
@@ -174,9 +172,38 @@ class CallFilter {
   int error_ = 0;
 };
 
-Result<void> restrict_calls(const SandboxPlan& plan) {
+// What Wine needs besides: to be run, its wineserver, and what that asks about threads.
+constexpr std::array kWineCalls = {"execve",
+                                   "wait4",
+                                   "fchdir",
+                                   "inotify_init",
+                                   "setpriority",
+                                   "sched_setparam",
+                                   "sched_setscheduler",
+                                   "getrlimit",
+                                   "setrlimit",
+                                   "fchown",
+                                   "mknod",
+                                   "mknodat",
+                                   "sigprocmask",
+                                   "pipe2"};
+
+Result<void> restrict_calls(const SandboxPlan& plan, int process, bool is_wine) {
   CallFilter filter;
   for (const char* name : kCalls) filter.allow(name);
+  if (is_wine) {
+    for (const char* name : kWineCalls) filter.allow(name);
+  }
+  if (is_wine && !plan.network) {
+    for (const char* name : kSocketCalls) {
+      if (std::string_view(name) != "socket" && std::string_view(name) != "socketpair") {
+        filter.allow(name);
+      }
+    }
+    for (const int number : {SCMP_SYS(socket), SCMP_SYS(socketpair)}) {
+      filter.allow_if(number, {0, SCMP_CMP_EQ, AF_UNIX, 0});
+    }
+  }
   if (plan.network) {
     for (const char* name : kSocketCalls) filter.allow(name);
   }
@@ -184,8 +211,8 @@ Result<void> restrict_calls(const SandboxPlan& plan) {
   const scmp_datum_t thread = CLONE_THREAD;
   filter.allow_if(SCMP_SYS(clone), {0, SCMP_CMP_MASKED_EQ, thread, thread});
   filter.fail_with(ENOSYS, SCMP_SYS(clone3));
-  // Itself, for abort() and raise(), and nobody else.
-  const scmp_arg_cmp own_process{0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(::getpid()), 0};
+  // Itself, for abort() and raise(), and nobody else; wineserver, whom it works for.
+  const scmp_arg_cmp own_process{0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(process), 0};
   for (const int number : {SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(process_vm_readv)}) {
     filter.allow_if(number, own_process);
   }
@@ -199,14 +226,34 @@ Result<void> restrict_calls(const SandboxPlan& plan) {
 
 }  // namespace
 
-Result<std::string> enter_sandbox(const SandboxPlan& plan) {
+namespace {
+
+Result<std::string> confine(const SandboxPlan& plan, int process, bool is_wine) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_failure("no_new_privs");
   // Nobody of the same user looks into it, nor does it look at others by way of that.
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  auto files = restrict_files(plan);
+  auto files = restrict_files(plan, is_wine);
   if (!files) return files;
-  if (auto done = restrict_calls(plan); !done) return tl::unexpected(done.error());
+  if (auto done = restrict_calls(plan, process, is_wine); !done) {
+    return tl::unexpected(done.error());
+  }
   return files;
+}
+
+}  // namespace
+
+Result<std::string> enter_sandbox(const SandboxPlan& plan) {
+  return confine(plan, ::getpid(), false);
+}
+
+Result<std::string> enter_wine_sandbox(const SandboxPlan& plan, int process) {
+  return confine(plan, process, true);
+}
+
+std::vector<std::string> system_readable(bool network) {
+  std::vector<std::string> paths(kSystemReadable.begin(), kSystemReadable.end());
+  if (network) paths.insert(paths.end(), kNetworkReadable.begin(), kNetworkReadable.end());
+  return paths;
 }
 
 }  // namespace hookline::io

@@ -22,4 +22,11 @@ struct SandboxPlan {
 // says what this kernel cannot do. REQUIRES: this process has one thread.
 Result<std::string> enter_sandbox(const SandboxPlan& plan);
 
+// The same for what becomes Wine's, in a root folder of its own (wine.h): it may run programs, but
+// start no process, and has local sockets. `process`: the one that may be sent signals.
+Result<std::string> enter_wine_sandbox(const SandboxPlan& plan, int process);
+
+// What every helper can read of the system: libraries, and for the network its configuration.
+std::vector<std::string> system_readable(bool network);
+
 }  // namespace hookline::io

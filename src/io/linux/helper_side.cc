@@ -152,7 +152,6 @@ Result<std::unique_ptr<HelperSide>> attach_helper() {
   const auto size = static_cast<size_t>(facts.st_size);
   void* const at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, kHelperMemoryFd, 0);
   if (at == MAP_FAILED) return system_failure("mapping the shared memory");
-  ::close(kHelperMemoryFd);
   return std::make_unique<LinuxHelperSide>(MutableBytes(static_cast<uint8_t*>(at), size));
 }
 

@@ -17,7 +17,7 @@
 #include <cstring>
 #include <vector>
 
-#include "io/linux/helper_side.h"
+#include "io/helper_side.h"
 #include "io/linux/helpers.h"
 
 namespace hookline::io {

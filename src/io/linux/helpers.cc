@@ -16,6 +16,7 @@
 #include <cstring>
 #include <utility>
 
+#include "io/exception.h"
 #include "io/linux/child.h"
 #include "io/linux/helper_spawner.h"
 
@@ -54,6 +55,9 @@ std::string HelperEnd::text() const {
     case How::Exited:
       return "it exited with status " + std::to_string(code);
     case How::Killed:
+      if (is_exception_code(static_cast<uint32_t>(code))) {
+        return "it ended with " + exception_text(static_cast<uint32_t>(code));
+      }
       return "it was killed by " + signal_name(code);
     case How::Lost:
       break;
@@ -68,8 +72,11 @@ class LinuxHelper final : public HelperProcess {
   LinuxHelper(const LinuxHelper&) = delete;
   LinuxHelper& operator=(const LinuxHelper&) = delete;
   ~LinuxHelper() override {
-    if (!end_) helpers_.tell(SpawnerRequest::KillNow, id_);
-    helpers_.helpers_.erase(id_);
+    {
+      const std::lock_guard lock(helpers_.mutex_);
+      if (!end_) helpers_.tell(SpawnerRequest::KillNow, id_);
+      helpers_.helpers_.erase(id_);
+    }
     if (memory_ != nullptr) ::munmap(memory_, bytes_);
   }
 
@@ -80,11 +87,13 @@ class LinuxHelper final : public HelperProcess {
   }
   void wait(int64_t timeout_ns) override;
   std::optional<HelperEnd> ended() override {
-    if (!end_) helpers_.look();
+    const std::lock_guard lock(helpers_.mutex_);
+    if (!end_) helpers_.take_events();
     return end_;
   }
   std::optional<HelperActivity> activity() override;
   void kill() override {
+    const std::lock_guard lock(helpers_.mutex_);
     if (!end_) helpers_.tell(SpawnerRequest::Kill, id_);
   }
   size_t read_output(MutableBytes to) override {
@@ -131,8 +140,13 @@ Result<std::array<Fd, kSpawnerFds>> LinuxHelper::make() {
 }
 
 std::optional<HelperActivity> LinuxHelper::activity() {
-  if (pid_ == 0 || end_) return std::nullopt;
-  const std::string task = fmt::format("/proc/{0}/task/{0}", pid_);
+  int pid = 0;
+  {
+    const std::lock_guard lock(helpers_.mutex_);
+    if (pid_ == 0 || end_) return std::nullopt;
+    pid = pid_;
+  }
+  const std::string task = fmt::format("/proc/{0}/task/{0}", pid);
   const std::string stat = read_file(task + "/stat");
   const std::string times = read_file(task + "/schedstat");
   // "PID (NAME) STATE …", and a name may hold anything.
@@ -152,7 +166,7 @@ void LinuxHelper::wait(int64_t timeout_ns) {
                                pollfd{output_.get(), POLLIN, 0}};
   const timespec timeout{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
   // Once it has ended, its pipe is at its end for ever.
-  const nfds_t count = end_ ? 1 : 3;
+  const nfds_t count = ended() ? 1 : 3;
   if (::ppoll(fds.data(), count, &timeout, nullptr) <= 0) return;
   uint64_t rung = 0;
   if (fds[0].revents != 0) {
@@ -211,6 +225,12 @@ std::string LinuxHelpers::program_beside(const std::string& name) {
   return beside;
 }
 
+Result<std::string> LinuxHelpers::find_program(const std::string& name) {
+  std::string file = program_beside(name);
+  if (::access(file.c_str(), X_OK) != 0) return system_failure(file);
+  return file;
+}
+
 LinuxHelpers::~LinuxHelpers() = default;
 
 size_t LinuxHelpers::processors() const {
@@ -222,12 +242,27 @@ size_t LinuxHelpers::processors() const {
 
 Result<std::unique_ptr<HelperProcess>> LinuxHelpers::start(
     const HelperPlan& plan, const std::function<void(uint8_t*)>& prepare) {
-  if (helpers_.size() >= kHelpersMax) return fail(ErrorKind::NoSpace, "too many helpers");
-  auto helper = std::make_unique<LinuxHelper>(*this, ++last_id_, plan.shared_bytes);
+  uint32_t id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (helpers_.size() >= kHelpersMax) return fail(ErrorKind::NoSpace, "too many helpers");
+    id = ++last_id_;
+  }
+  auto helper = std::make_unique<LinuxHelper>(*this, id, plan.shared_bytes);
   auto fds = helper->make();
   if (!fds) return tl::unexpected(fds.error());
   prepare(helper->memory());
-  SpawnerRequest request{SpawnerRequest::Start, helper->id_, plan.memory_max_bytes};
+  if (auto asked = ask_for(plan, *helper, std::move(*fds)); !asked) {
+    return tl::unexpected(asked.error());
+  }
+  return helper;
+}
+
+// What comes of it may be read by another thread at once.
+Result<void> LinuxHelpers::ask_for(const HelperPlan& plan, LinuxHelper& helper,
+                                   std::array<Fd, kSpawnerFds> fds) {
+  const std::lock_guard lock(mutex_);
+  SpawnerRequest request{SpawnerRequest::Start, helper.id_, plan.memory_max_bytes};
   iovec data{&request, sizeof request};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(kSpawnerFds * sizeof(int))> control{};
   msghdr message{};
@@ -239,19 +274,19 @@ Result<std::unique_ptr<HelperProcess>> LinuxHelpers::start(
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(kSpawnerFds * sizeof(int));
-  for (size_t i = 0; i < fds->size(); ++i) {
-    const int fd = (*fds)[i].get();
+  for (size_t i = 0; i < fds.size(); ++i) {
+    const int fd = fds[i].get();
     std::memcpy(CMSG_DATA(header) + i * sizeof fd, &fd, sizeof fd);
   }
   if (::sendmsg(socket_.get(), &message, MSG_NOSIGNAL) < 0) {
-    helper->end_ = HelperEnd{};
+    helper.end_ = HelperEnd{};
     return system_failure("asking for a helper");
   }
   epoll_event event{};
   event.events = EPOLLIN;
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, helper->output_.get(), &event);
-  helpers_[helper->id_] = helper.get();
-  return helper;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, helper.output_.get(), &event);
+  helpers_[helper.id_] = &helper;
+  return {};
 }
 
 void LinuxHelpers::tell(uint32_t what, uint32_t id) {
@@ -261,6 +296,11 @@ void LinuxHelpers::tell(uint32_t what, uint32_t id) {
 }
 
 void LinuxHelpers::look() {
+  const std::lock_guard lock(mutex_);
+  take_events();
+}
+
+void LinuxHelpers::take_events() {
   SpawnerEvent event;
   for (;;) {
     const ssize_t size = ::recv(socket_.get(), &event, sizeof event, 0);

@@ -8,8 +8,10 @@
 // loads anything (helper_sandbox.h).
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "io/helper.h"
@@ -20,6 +22,8 @@ namespace hookline::io {
 // At once, those that are being ended included.
 inline constexpr size_t kHelpersMax = 64;
 
+//
+// One thread at a time uses a helper, and another may use another.
 class LinuxHelpers final : public Helpers {
  public:
   struct Options {
@@ -31,6 +35,8 @@ class LinuxHelpers final : public Helpers {
   // "/usr/sbin/hookline" and "hookline-host": the file of that name beside this program, or in
   // ../libexec/hookline.
   static std::string program_beside(const std::string& name);
+  // The same, or why it can't be run.
+  static Result<std::string> find_program(const std::string& name);
   // Ends all helpers.
   ~LinuxHelpers() override;
 
@@ -47,9 +53,12 @@ class LinuxHelpers final : public Helpers {
   friend class LinuxHelper;
   LinuxHelpers(Fd socket, Fd epoll) : socket_(std::move(socket)), epoll_(std::move(epoll)) {}
   void tell(uint32_t what, uint32_t id);
+  Result<void> ask_for(const HelperPlan& plan, class LinuxHelper& helper, std::array<Fd, 4> fds);
+  void take_events();  // REQUIRES: mutex_ is held
 
   Fd socket_;
   Fd epoll_;
+  std::mutex mutex_;  // guards what is below, and what helpers are told of their ends
   uint32_t last_id_ = 0;
   std::map<uint32_t, class LinuxHelper*> helpers_;
 };

@@ -10,6 +10,7 @@ class LinuxLibraries final : public Libraries {
  public:
   bool exists(const std::string& path) const override;
   Result<std::unique_ptr<Library>> open(const std::string& path) override;
+  Result<std::unique_ptr<Library>> open_anew(const std::string& path) override;
 };
 
 }  // namespace hookline::io

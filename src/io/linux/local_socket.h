@@ -15,16 +15,9 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "io/linux/fd.h"
+#include "io/transfer.h"
 
 namespace hookline::io {
-
-// What one read or write did.
-struct Transfer {
-  enum class Outcome : uint8_t { Done, WouldBlock, Ended, Failed };
-  Outcome outcome = Outcome::Done;
-  size_t size = 0;  // when Done
-  int error = 0;    // errno when Failed
-};
 
 class LocalConnection {
  public:

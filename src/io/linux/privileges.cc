@@ -84,8 +84,8 @@ Result<std::string> drop_privileges(const std::string& user) {
   const std::optional<Account> account = find_account(user);
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_failure("setting no_new_privs");
   capng_clear(CAPNG_SELECT_BOTH);
-  capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED),
-               CAP_NET_RAW);
+  capng_updatev(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED),
+                CAP_NET_RAW, CAP_NET_BIND_SERVICE, -1);
   if (!account) {
     warning = "there is no user " + user + ": staying who I am";
   } else if (::geteuid() == 0 && account->uid != 0) {

@@ -23,9 +23,10 @@ struct Account {
 std::optional<Account> find_account(const std::string& user);
 
 // Becomes `user`, with no supplementary groups, no_new_privs, and of all capabilities only
-// CAP_NET_RAW: an interface that appears later needs a packet socket of its own. (Not needed any
-// more: CAP_NET_BIND_SERVICE, port 67 is ours; CAP_NET_ADMIN, reading netlink needs none, and
-// LinuxPacketPort keeps spare sockets whose large buffers were set before.)
+// CAP_NET_RAW (an interface that appears later needs a packet socket of its own) and
+// CAP_NET_BIND_SERVICE (a reload may listen for leasequery at port 67). (Not needed any more:
+// CAP_NET_ADMIN, reading netlink needs none, and LinuxPacketPort keeps spare sockets whose large
+// buffers were set before.)
 //
 // "root" keeps the user and drops the capabilities only. The text is empty, or a warning: the user
 // does not exist, or this process may not change its user. It then stays who it is, with the

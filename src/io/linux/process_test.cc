@@ -127,6 +127,7 @@ TEST(Privileges, AnotherUserWithOneCapabilityLeft) {
     EXPECT_EQ(::getegid(), account->gid);
     EXPECT_EQ(::getgroups(0, nullptr), 0);
     EXPECT_TRUE(has_capability(CAP_NET_RAW));
+    EXPECT_TRUE(has_capability(CAP_NET_BIND_SERVICE));
     EXPECT_FALSE(has_capability(CAP_NET_ADMIN));
     EXPECT_FALSE(has_capability(CAP_SYS_ADMIN));
     EXPECT_EQ(::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1);

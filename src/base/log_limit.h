@@ -6,7 +6,7 @@
 
 #include "base/time.h"
 
-namespace hookline::server {
+namespace hookline {
 
 // So many in a burst, and then one more for every second that passes.
 class LogLimit {
@@ -37,4 +37,4 @@ class LogLimit {
   uint64_t suppressed_ = 0;
 };
 
-}  // namespace hookline::server
+}  // namespace hookline

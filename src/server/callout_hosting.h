@@ -1,0 +1,28 @@
+// Whether the callouts of a configuration can be hosted on this machine as it says, and whom their
+// helper processes become. `hookline serve`, a reload and `hookline check` ask the same.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "line/config.h"
+
+namespace hookline::server {
+
+// The program that hosts them, beside this one or in ../libexec/hookline.
+inline constexpr const char* kHostProgram = "hookline-host";
+
+// Is there a callout whose hooks run in a process of its own?
+bool needs_helpers(const CalloutConfig& callouts);
+
+// Missing: callouts are to be isolated, and can't be. The text says what helps.
+Result<void> check_hosting(const CalloutConfig& callouts);
+
+struct HelperUser {
+  std::string name;
+  std::string note;  // for the log, where helpers have no user of their own; else empty
+};
+// Missing: callouts.user names nobody.
+Result<HelperUser> helper_user(const Config& config);
+
+}  // namespace hookline::server
