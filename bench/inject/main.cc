@@ -220,8 +220,8 @@ class Bench {
   Counters counters_;
   filter::Engine filters_{log_};
   inject::Lists lists_;
-  inject::Injections injections_{*port_, *links_, filters_,
-                                 counters_, log_, options(lists_, *port_)};
+  inject::Injections injections_{*port_,    *links_, filters_,
+                                 counters_, log_,    options(lists_, *port_)};
   QuietDriver driver_;
   HANDLE handle_ = nullptr;
   NDIS_HANDLE pool_ = nullptr;

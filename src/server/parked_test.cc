@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "base/inet_frame.h"
+#include "base/log_limit.h"
 #include "filter/filter_engine.h"
 #include "receive/receiver.h"
-#include "base/log_limit.h"
 #include "wire/decoder.h"
 
 namespace hookline::server {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "callout/callouts.h"
 #include "filter/filter_engine.h"
 #include "inject/injections.h"
@@ -19,7 +20,6 @@
 #include "line/stages.h"
 #include "receive/receiver.h"
 #include "server/in_flight.h"
-#include "base/log_limit.h"
 #include "server/parked.h"
 #include "server/trace.h"
 #include "store/journal.h"
