@@ -245,7 +245,9 @@ Result<void> LinuxServer::start_core() {
 Result<void> LinuxServer::load_drivers() {
   drivers_.connect({core_->filters(), core_->lists(), core_->injections()});
   if (auto loaded = drivers_.start(config_->filter); !loaded) return loaded;
-  mailbox_->call([this] { core_->hold_receiving(false); });
+  if (mailbox_->call([this] { core_->hold_receiving(false); }) != Mailbox::Outcome::Done) {
+    return fail(ErrorKind::Busy, "the packet thread does not answer: " + drivers_.running());
+  }
   return {};
 }
 

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import lab
 from clients import Udhcpc
+from crowd import ROOMY, Crowd
+from isolated_test import beast
 from lab import HOOKLINE, wait_for
 from office import OfficeTest, config
 from packets import DISCOVER, MESSAGE_TYPE, message, options
+from zoo_test import ACTS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPILER = "x86_64-w64-mingw32-gcc-posix"
@@ -152,6 +155,35 @@ class Faults(WineTest):
         self.server.process.kill()
         wait_for("their end", lambda: not any(
             Path(f"/proc/{pid}").exists() for pid in all_of_it))
+
+
+class ZooUnderLoad(WineTest):
+    """Each bad act, once in a hook that is waited for, while new clients come."""
+
+    # Caught, or the end of the helper: reported either way.
+    REPORTED = ("NULL", "DIVIDE", "TRAP", "THROW", "CPP", "STACK", "ABORT", "EXIT", "FAIL_FAST",
+                "KILL", "HANG", "SLEEP", "LATE", "THREAD", "UNCAUGHT")
+    GOES_ON = ("FORK", "EXEC", "OPEN", "CONNECT", "TRY", "PRINT", "SPIN_THREAD", "HEAP")
+
+    def reports(self):
+        return self.server.ask("callouts", "faults")
+
+    def test_no_client_is_left_without_its_lease(self):
+        self.serve(ROOMY + '[callouts]\nuser = "nobody"\nbudget = "300ms"\n'
+                   'restart = { first = "2ms", longest = "10ms", faults-max = 1000 }\n'
+                   '[[callouts.dll]]\npath = "zoo.dll"\n')
+        wait_for("the helper", self.helpers)
+        crowd, raw = Crowd(self, 20, 200), self.wire()
+        for act in self.REPORTED:
+            before = len(self.reports())
+            raw.dora(beast(NEW_PACKET, ACTS[act]))
+            wait_for(f"the report of {act}", lambda: len(self.reports()) > before)
+            self.assertEqual(self.reports()[0]["callout"], "zoo.dll")
+            wait_for("a callout that serves", lambda: {
+                row["host"] for row in self.server.ask("callouts")} == {"wine"})
+        for act in self.GOES_ON:
+            raw.dora(beast(NEW_PACKET, ACTS[act]))
+        crowd.check(len(self.REPORTED) + len(self.GOES_ON))
 
 
 CHAINER = """#include <windows.h>
