@@ -23,6 +23,8 @@ constexpr int64_t kLoadTimeoutNs = 10 * kNsPerSecond;
 constexpr int64_t kHealthyNs = 60 * kNsPerSecond;
 // From the end of a helper to its report, if nobody says that it is gone.
 constexpr int64_t kReportNs = kNsPerSecond;
+// For a callout that makes progress while it unloads.
+constexpr int64_t kUnloadLongestNs = 10 * kNsPerSecond;
 // Budgets are counted in this many steps, so that a pause of the whole machine costs only one.
 constexpr int64_t kBudgetSteps = 4;
 // A helper that never gets a processor is given up after so many budgets and a second.
@@ -71,10 +73,17 @@ bool IsolatedHost::unload() {
     helper_.header().stopping.store(1, std::memory_order_seq_cst);
     helper_.process->wake();
     unload_until_ns_ = now + options_.hosting.budget_ns + kNsPerSecond;
+    unload_longest_ns_ = now + kUnloadLongestNs;
   }
+  const uint32_t taken = helper_.ring->taken();
   const bool ended = helper_.process->ended().has_value();
   helper_.output->read(*helper_.process);
   if (!take_answers()) return failed_.empty();
+  // What it was given before STOP may take its time, on a busy machine.
+  if (helper_.ring->taken() != taken) {
+    unload_until_ns_ =
+        std::min(now + options_.hosting.budget_ns + kNsPerSecond, unload_longest_ns_);
+  }
   if (ended) {
     helper_.output->end();
     helper_ = {};

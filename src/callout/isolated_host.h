@@ -42,7 +42,7 @@ class IsolatedHost final : public Host {
   // `setup` is what encode_setup() made. The references outlive it.
   IsolatedHost(Options options, std::vector<uint8_t> setup, io::Helpers& helpers, io::Clock& clock,
                Logger& log);
-  // Lets the callout unload, within its budget and a second.
+  // Lets the callout unload: its budget and a second from its last progress on, 10 s at most.
   ~IsolatedHost() override;
 
   // Starts the helper and waits until it has loaded the callout. Once, before anything else.
@@ -124,6 +124,7 @@ class IsolatedHost final : public Host {
   int64_t start_ns_ = 0;  // of Waiting: when to start; else when it was started
   int64_t looked_ns_ = 0;
   int64_t unload_until_ns_ = 0;  // 0: it was not asked to
+  int64_t unload_longest_ns_ = 0;
   int64_t spin_ns_ = 0, spin_ns_max_ = 0;
   uint32_t waits_ = 0;
   bool wake_due_ = false;

@@ -39,6 +39,7 @@ Result<size_t> find_callout(const std::vector<callout::HostStats>& hosts,
   if (found.size() == 1) return found.front();
   if (found.size() > 1) {
     std::vector<callout::HostStats> some;
+    some.reserve(found.size());
     for (const size_t i : found) some.push_back(hosts[i]);
     return fail(ErrorKind::Invalid,
                 fmt::format("{} may be any of these: {}", name, names_of(some)));

@@ -31,13 +31,14 @@ nothing_left() {
   fi
 }
 
+export HOOKLINE_PRESET=dev
 ./run --once &
 wait $!
 nothing_left $!
 
 # Signals reach the whole demo through its first process, at different stages of its life.
 for delay in 0.3 1.0 1.7; do
-  scripts/demo.sh "$PWD/build/release/hookline" --once >/dev/null 2>&1 &
+  scripts/demo.sh "$PWD/build/$HOOKLINE_PRESET/hookline" --once >/dev/null 2>&1 &
   pid=$!
   sleep "$delay"
   kill -TERM "$pid" 2>/dev/null || true
