@@ -25,7 +25,7 @@ failed() {
 started=$SECONDS
 cmake --preset "$preset" >>"$log" 2>&1 || failed
 ninja -C "$directory" -j "${HOOKLINE_JOBS:-$(nproc)}" "$@" >>"$log" 2>&1 || failed
-if grep -q 'no work to do' "$log"; then
+if tail -n 1 "$log" | grep -q 'no work to do'; then
   echo "$preset: up to date"
 else
   echo "$preset: built in $((SECONDS - started)) s"
