@@ -181,10 +181,11 @@ void Core::stop() {
 }
 
 std::optional<Result<void>> Core::replace_callouts(const LoadHosts& load) {
-  if (callouts_.any_unloading()) return std::nullopt;
   pipeline_->hold_receiving(true);
   if (packets_in_flight() != 0) return std::nullopt;
   callouts_.stop_without_waiting();
+  // START of the new ones comes after STOP of the old ones.
+  if (callouts_.any_unloading()) return std::nullopt;
   Result<callout::Hosts> hosts = load();
   if (hosts) {
     callouts_.start(std::move(*hosts));
