@@ -37,31 +37,7 @@ class Wine : public HostedTest {
   }
 };
 
-TEST_F(Wine, AnswersComeBack) {
-  Host& host = load();
-  EXPECT_EQ(host.hooks(), 0xFF);
-  Sent edited = packet(Hook::NewPkt, 1, 0x5b, ZOO_EDIT);
-  const Call call = run(edited);
-  EXPECT_TRUE(call.changed);
-  EXPECT_TRUE(call.process_it);
-  EXPECT_EQ(call.size, kRequestBytes + 1);
-  EXPECT_EQ(edited.bytes[10], 0x77);
-  EXPECT_EQ(edited.bytes[kRequestBytes], 0x55);
-  Sent refused = packet(Hook::NewPkt, 2, 0x5b, ZOO_REFUSE);
-  EXPECT_FALSE(run(refused).process_it);
-  Sent mute = packet(Hook::PktSend, 1, 0x5b, ZOO_MUTE);
-  EXPECT_EQ(run(mute).size, 0u);
-  end(1);
-  end(2);
-  const HostStats stats = host.stats();
-  EXPECT_EQ(stats.refused, 1u);
-  EXPECT_EQ(stats.edited, 1u);
-  EXPECT_EQ(stats.suppressed, 1u);
-  EXPECT_EQ(stats.contexts, 2u);
-  EXPECT_EQ(stats.faults, 0u);
-  EXPECT_EQ(stats.by_hook[1].calls, 2u);
-  EXPECT_EQ(stats.state, "serving");
-}
+TEST_F(Wine, AnswersComeBack) { check_answers_come_back(); }
 
 TEST(WineRegistry, IsWrittenAsWineReadsIt) {
   CalloutConfig config;
@@ -86,21 +62,7 @@ TEST_F(Wine, WhatIsNotInstalledIsNamed) {
             std::string::npos);
 }
 
-TEST_F(Wine, ABatchIsAnsweredInOneRun) {
-  load();
-  std::vector<Sent> sent;
-  std::vector<Call> calls;
-  for (uint32_t slot = 0; slot < kSlots; ++slot) {
-    sent.push_back(packet(Hook::NewPkt, slot, 0x5b, slot % 2 == 0 ? ZOO_EDIT : ZOO_REFUSE));
-  }
-  for (Sent& one : sent) calls.push_back(one.call);
-  host_->run(calls);
-  for (uint32_t slot = 0; slot < kSlots; ++slot) {
-    EXPECT_EQ(calls[slot].changed, slot % 2 == 0);
-    EXPECT_EQ(calls[slot].process_it, slot % 2 == 0);
-    end(slot);
-  }
-}
+TEST_F(Wine, ABatchIsAnsweredInOneRun) { check_a_batch(); }
 
 TEST_F(Wine, AWindowsDllIsKnownByItsFile) {
   config_.hosting.place = CalloutPlace::Isolated;
@@ -108,38 +70,11 @@ TEST_F(Wine, AWindowsDllIsKnownByItsFile) {
   EXPECT_FALSE(is_lost());
 }
 
-TEST_F(Wine, PointersStayGoodUntilProcessed) {
-  load();
-  Sent kept = packet(Hook::NewPkt, 5, 0x5b, ZOO_KEEP);
-  run(kept);
-  for (uint32_t slot = 6; slot < 30; ++slot) {
-    Sent other = packet(Hook::NewPkt, slot, 0x5b, 0);
-    run(other);
-    end(slot);
-  }
-  end(5);
-  EXPECT_TRUE(wait_for([&] { return logged("kept until PROCESSED"); }));
-  EXPECT_FALSE(logged("is wrong"));
-}
+TEST_F(Wine, PointersStayGoodUntilProcessed) { check_pointers_stay_good(); }
 
-TEST_F(Wine, StartAndStopReachIt) {
-  load();
-  control(Control::Stop);
-  host_.reset();
-  const std::string text = logged();
-  EXPECT_LT(text.find("text=START"), text.find("text=STOP"));
-  EXPECT_NE(text.find("text=STOP"), std::string::npos);
-  EXPECT_EQ(text.find("event=1031"), std::string::npos);
-}
+TEST_F(Wine, StartAndStopReachIt) { check_start_and_stop(); }
 
-TEST_F(Wine, BreachesAreToldAsInProcess) {
-  load();
-  Sent huge = packet(Hook::NewPkt, 1, 0x5b, ZOO_HUGE);
-  EXPECT_FALSE(run(huge).changed);
-  end(1);
-  EXPECT_EQ(host_->stats().by_hook[1].breaches[0], 1u);
-  EXPECT_TRUE(logged("set PacketSize to 5000"));
-}
+TEST_F(Wine, BreachesAreToldAsInProcess) { check_breaches_are_told(); }
 
 TEST_F(Wine, WhatItPrintsIsLoggedHoweverMuch) {
   load();
