@@ -92,6 +92,9 @@ function(hookline_precompiled target name)
     hookline_headers(${name})
   endif()
   target_precompile_headers(${target} REUSE_FROM ${name})
+  if(name STREQUAL house_headers) # and some files at once: names of a folder are its own, once
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  endif()
 endfunction()
 
 function(hookline_folder name)

@@ -7,14 +7,6 @@
 namespace hookline {
 namespace {
 
-constexpr uint16_t kEtherTypeIpv4 = 0x0800;
-constexpr uint16_t kEtherTypeVlan = 0x8100;
-constexpr uint16_t kVlanIdMask = 0x0FFF;
-constexpr uint8_t kProtocolUdp = 17;
-constexpr uint16_t kDontFragment = 0x4000;
-constexpr uint16_t kMoreFragmentsAndOffset = 0x3FFF;
-constexpr uint8_t kTimeToLive = 64;  // as Linux has it
-
 MacAddress load_mac(const uint8_t* p) {
   MacAddress mac;
   std::memcpy(mac.octets.data(), p, mac.octets.size());
@@ -122,11 +114,41 @@ bool udp_checksum_is_right(const UdpFrame& frame) {
   return checksum_finish(checksum_add(frame.udp, pseudo)) == 0;
 }
 
+void write_ipv4_header(uint8_t* data, size_t size, Ipv4 source, Ipv4 destination,
+                       uint8_t protocol) {
+  const size_t total = size + kIpv4HeaderBytes;
+  CHECK(total <= 0xFFFF, "an IPv4 packet is no larger");
+  uint8_t* const ip = data - kIpv4HeaderBytes;
+  ip[0] = 0x45;
+  ip[1] = 0;
+  store_be16(ip + 2, static_cast<uint16_t>(total));
+  store_be16(ip + 4, 0);
+  store_be16(ip + 6, kDontFragment);
+  ip[8] = kTimeToLive;
+  ip[9] = protocol;
+  store_be16(ip + 10, 0);
+  source.store(ip + 12);
+  destination.store(ip + 16);
+  store_be16(ip + 10, checksum_finish(checksum_add({ip, kIpv4HeaderBytes})));
+}
+
+size_t write_ethernet_header(uint8_t* packet, const MacAddress& destination,
+                             const MacAddress& source, uint16_t vlan) {
+  uint8_t* start = packet - 2;
+  store_be16(start, kEtherTypeIpv4);
+  if (vlan != 0) {
+    start -= kVlanTagBytes;
+    store_be16(start, kEtherTypeVlan);
+    store_be16(start + 2, vlan);
+  }
+  start -= 12;
+  store_mac(start, destination);
+  store_mac(start + 6, source);
+  return static_cast<size_t>(packet - start);
+}
+
 Bytes write_udp_headers(const UdpHeaders& headers, MutableBytes payload) {
   const size_t udp_bytes = kUdpHeaderBytes + payload.size();
-  const size_t ip_bytes = kIpv4HeaderBytes + udp_bytes;
-  CHECK(ip_bytes <= 0xFFFF, "an IPv4 packet is no larger");
-
   uint8_t* const udp = payload.data() - kUdpHeaderBytes;
   store_be16(udp + 0, headers.source_port);
   store_be16(udp + 2, headers.destination_port);
@@ -136,30 +158,11 @@ Bytes write_udp_headers(const UdpHeaders& headers, MutableBytes payload) {
       {udp, udp_bytes}, pseudo_header_sum(headers.source, headers.destination, udp_bytes)));
   store_be16(udp + 6, sum == 0 ? 0xFFFF : sum);  // 0 would mean "none" (RFC 768)
 
+  write_ipv4_header(udp, udp_bytes, headers.source, headers.destination, kProtocolUdp);
   uint8_t* const ip = udp - kIpv4HeaderBytes;
-  ip[0] = 0x45;
-  ip[1] = 0;
-  store_be16(ip + 2, static_cast<uint16_t>(ip_bytes));
-  store_be16(ip + 4, 0);
-  store_be16(ip + 6, kDontFragment);
-  ip[8] = kTimeToLive;
-  ip[9] = kProtocolUdp;
-  store_be16(ip + 10, 0);
-  headers.source.store(ip + 12);
-  headers.destination.store(ip + 16);
-  store_be16(ip + 10, checksum_finish(checksum_add({ip, kIpv4HeaderBytes})));
-
-  uint8_t* start = ip - 2;
-  store_be16(start, kEtherTypeIpv4);
-  if (headers.vlan != 0) {
-    start -= kVlanTagBytes;
-    store_be16(start, kEtherTypeVlan);
-    store_be16(start + 2, headers.vlan);
-  }
-  start -= 12;
-  store_mac(start, headers.destination_mac);
-  store_mac(start + 6, headers.source_mac);
-  return {start, payload.data() + payload.size()};
+  const size_t ethernet_bytes =
+      write_ethernet_header(ip, headers.destination_mac, headers.source_mac, headers.vlan);
+  return {ip - ethernet_bytes, payload.data() + payload.size()};
 }
 
 }  // namespace hookline

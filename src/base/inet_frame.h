@@ -14,6 +14,14 @@ inline constexpr size_t kEthernetHeaderBytes = 14;
 inline constexpr size_t kVlanTagBytes = 4;
 inline constexpr size_t kIpv4HeaderBytes = 20;  // without options
 inline constexpr size_t kUdpHeaderBytes = 8;
+inline constexpr uint16_t kEtherTypeIpv4 = 0x0800;
+inline constexpr uint16_t kEtherTypeVlan = 0x8100;
+inline constexpr uint16_t kVlanIdMask = 0x0FFF;
+inline constexpr uint8_t kProtocolUdp = 17;
+// Of the flags and the fragment offset of an IPv4 header.
+inline constexpr uint16_t kDontFragment = 0x4000;
+inline constexpr uint16_t kMoreFragmentsAndOffset = 0x3FFF;
+inline constexpr uint8_t kTimeToLive = 64;  // as Linux has it
 // The most that write_udp_headers() puts in front of a payload.
 inline constexpr size_t kUdpFrameHeaderBytesMax =
     kEthernetHeaderBytes + kVlanTagBytes + kIpv4HeaderBytes + kUdpHeaderBytes;
@@ -59,6 +67,16 @@ FrameFault parse_udp_frame(Bytes frame, UdpFrame& out);
 // fault.
 bool udp_checksum_is_right(const UdpFrame& frame);
 
+// Writes an IPv4 header without options, checksum filled in, in front of the `size` bytes at
+// `data`. REQUIRES: kIpv4HeaderBytes writable bytes before them, and a packet of at most 65535
+// bytes. It is atomic: DF, id 0 (RFC 6864).
+void write_ipv4_header(uint8_t* data, size_t size, Ipv4 source, Ipv4 destination, uint8_t protocol);
+
+// Writes an Ethernet header, with an 802.1Q tag if `vlan` is not 0, in front of the IPv4 packet at
+// `packet`; returns its size.
+size_t write_ethernet_header(uint8_t* packet, const MacAddress& destination,
+                             const MacAddress& source, uint16_t vlan);
+
 struct UdpHeaders {
   MacAddress source_mac;
   MacAddress destination_mac;
@@ -71,7 +89,7 @@ struct UdpHeaders {
 
 // Writes the headers directly in front of `payload`, checksums filled in, and returns the whole
 // frame. REQUIRES: kUdpFrameHeaderBytesMax writable bytes before payload.data(), and a payload of
-// at most 65507 bytes. The IP packet is atomic: DF, id 0 (RFC 6864).
+// at most 65507 bytes.
 Bytes write_udp_headers(const UdpHeaders& headers, MutableBytes payload);
 
 }  // namespace hookline

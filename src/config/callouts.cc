@@ -27,7 +27,7 @@ void add_name(CalloutsDraft& draft, const Placed<std::string>& name, Problems& p
     return equal_ignoring_case(other, name.value);
   };
   if (std::any_of(names.begin(), names.end(), same)) {
-    problems.error(name.at, fmt::format("{} is named twice", quoted(name.value)));
+    problems.error(name.at, fmt::format("{} is named twice", in_quotes(name.value)));
   } else if (names.size() == names_max(draft)) {
     problems.error(name.at, fmt::format("too many callouts: at most {}", names_max(draft)));
   } else {
@@ -46,7 +46,7 @@ void decode_order(const Reader& callouts, CalloutConfig& out, Problems& problems
                    fmt::format("order: {}; found {}",
                                near ? fmt::format("did you mean \"{}\"?", *near)
                                     : std::string("expected \"alphabetical\" or \"listed\""),
-                               quoted(order->value)));
+                               in_quotes(order->value)));
   }
 }
 
@@ -57,7 +57,7 @@ void decode_map(const Reader& callouts, CalloutConfig& out, Problems& problems) 
     };
     if (std::any_of(out.files.begin(), out.files.end(), same)) {
       problems.error(name.at, fmt::format("map: {} is there twice: letter case makes no difference",
-                                          quoted(name.value)));
+                                          in_quotes(name.value)));
     } else {
       out.files.push_back({name.value, file.value});
     }

@@ -18,7 +18,7 @@ bool share_a_superscope(const ScopeDraft& a, const ScopeDraft& b) {
 }
 
 std::string name_of(const ScopeDraft& scope) {
-  return fmt::format("scope {} (line {})", quoted(scope.id.value), scope.at.line);
+  return fmt::format("scope {} (line {})", in_quotes(scope.id.value), scope.at.line);
 }
 
 void check_ids(const Draft& draft, Problems& problems) {
@@ -30,12 +30,12 @@ void check_ids(const Draft& draft, Problems& problems) {
     const Placed<std::string>& taken = other->second->id;
     if (taken.value == scope.id.value) {
       problems.error(scope.id.at, fmt::format("id: {} is a scope's id already (line {})",
-                                              quoted(scope.id.value), taken.at.line));
+                                              in_quotes(scope.id.value), taken.at.line));
     } else {
       problems.error(scope.id.at,
                      fmt::format("id: lease records could not tell {} from {} (line {}): both have "
                                  "the key {:08x}; expected another id",
-                                 quoted(scope.id.value), quoted(taken.value), taken.at.line,
+                                 in_quotes(scope.id.value), in_quotes(taken.value), taken.at.line,
                                  scope_key(scope.id.value)));
     }
   }
@@ -66,9 +66,10 @@ void check_overlaps(const std::vector<const ScopeDraft*>& sorted, Problems& prob
     const bool in_order = widest->at.line <= scope->at.line;
     const ScopeDraft& later = in_order ? *scope : *widest;
     const ScopeDraft& earlier = in_order ? *widest : *scope;
-    problems.error(later.subnet->at, fmt::format("subnet: {} of scope {} overlaps {} of {}",
-                                                 later.subnet->value.text(), quoted(later.id.value),
-                                                 earlier.subnet->value.text(), name_of(earlier)));
+    problems.error(
+        later.subnet->at,
+        fmt::format("subnet: {} of scope {} overlaps {} of {}", later.subnet->value.text(),
+                    in_quotes(later.id.value), earlier.subnet->value.text(), name_of(earlier)));
   }
 }
 
@@ -119,14 +120,14 @@ void check_interfaces(const Draft& draft, Problems& problems) {
         std::none_of(draft.interfaces.begin(), draft.interfaces.end(), serves)) {
       problems.warning(
           scope.interface.at,
-          fmt::format("interface: {} is not among the interfaces of [server]", quoted(name)));
+          fmt::format("interface: {} is not among the interfaces of [server]", in_quotes(name)));
     }
     const auto [other, fresh] = first.try_emplace(name, &scope);
     if (!fresh && !share_a_superscope(*other->second, scope)) {
       problems.warning(scope.interface.at,
                        fmt::format("interface: {} belongs to {} already; scopes that share a wire "
                                    "need one superscope",
-                                   quoted(name), name_of(*other->second)));
+                                   in_quotes(name), name_of(*other->second)));
     }
   }
 }

@@ -176,7 +176,7 @@ bool check_router_subnet(const ScopeDraft& scope, Ipv4 router, Position at, Prob
   const Prefix& subnet = scope.subnet->value;
   if (subnet.contains(router)) return false;
   problems.warning(at, fmt::format("routers: {} is outside the subnet {} of scope {}",
-                                   router.text(), subnet.text(), quoted(scope.id.value)));
+                                   router.text(), subnet.text(), in_quotes(scope.id.value)));
   return true;
 }
 
@@ -184,7 +184,7 @@ void check_router_is_free(const ScopeDraft& scope, Ipv4 router, Position at, Pro
   if (is_given_out(scope, router)) {
     problems.warning(at, fmt::format("routers: {} is in a range of scope {}: a client could be "
                                      "given it; exclude it",
-                                     router.text(), quoted(scope.id.value)));
+                                     router.text(), in_quotes(scope.id.value)));
   } else if (const ReservationDraft* reserved = reservation_of(scope, router)) {
     problems.warning(at, fmt::format("routers: {} is reserved for a client (line {})",
                                      router.text(), reserved->address_at.line));

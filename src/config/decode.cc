@@ -25,14 +25,14 @@ void check_word(std::string_view key, const Placed<std::string>& text, Problems&
   if (is_word(text.value)) return;
   problems.error(text.at,
                  fmt::format("{}: {} may hold only letters, digits, \"-\", \"_\" and \".\"", key,
-                             quoted(text.value)));
+                             in_quotes(text.value)));
 }
 
 void check_absolute(std::string_view key, const std::optional<Placed<std::string>>& path,
                     Problems& problems) {
   if (!path || path->value.front() == '/') return;
   problems.error(path->at, fmt::format("{}: expected a path from \"/\" on, found {}", key,
-                                       quoted(path->value)));
+                                       in_quotes(path->value)));
 }
 
 bool is_interface_name(std::string_view name) {
@@ -44,7 +44,7 @@ void check_interface(std::string_view key, const Placed<std::string>& name, Prob
   if (is_interface_name(name.value)) return;
   problems.error(name.at, fmt::format("{}: {} is not an interface's name; expected one such as "
                                       "\"eth0\"",
-                                      key, quoted(name.value)));
+                                      key, in_quotes(name.value)));
 }
 
 void check_interfaces(const std::vector<Placed<std::string>>& names, Problems& problems) {
@@ -62,7 +62,7 @@ void check_interfaces(const std::vector<Placed<std::string>>& names, Problems& p
     for (size_t k = 0; k < i; ++k) {
       if (names[k].value != names[i].value) continue;
       problems.error(names[i].at,
-                     fmt::format("interfaces: {} is listed twice", quoted(names[i].value)));
+                     fmt::format("interfaces: {} is listed twice", in_quotes(names[i].value)));
       break;
     }
   }
@@ -190,7 +190,7 @@ ReservationDraft decode_reservation(const toml::table& table, Problems& problems
     if (!is_hostname(hostname->value)) {
       problems.error(hostname->at, fmt::format("hostname: {} is not a host's name; expected one "
                                                "such as \"printer\"",
-                                               quoted(hostname->value)));
+                                               in_quotes(hostname->value)));
     }
     out.reservation.hostname = hostname->value;
     out.hostname_at = hostname->at;

@@ -21,8 +21,14 @@ struct FineUnit {
   int64_t ns;
 };
 
-constexpr FineUnit kFineUnits[] = {
-    {"m", 60 * kNsPerSecond}, {"s", kNsPerSecond}, {"ms", 1'000'000}, {"us", 1000}};
+constexpr FineUnit kFineUnits[] = {{"h", 3600 * kNsPerSecond},
+                                   {"m", 60 * kNsPerSecond},
+                                   {"s", kNsPerSecond},
+                                   {"ms", 1'000'000},
+                                   {"us", 1000}};
+
+// More than any bound of the schema: beyond those it is for them to say so.
+constexpr int64_t kFineDurationNsMax = 1000 * 3600 * kNsPerSecond;
 
 constexpr uint32_t kPpmPerPercent = 10'000;
 
@@ -90,8 +96,8 @@ std::optional<int64_t> parse_fine_duration(std::string_view text) {
   if (!number) return std::nullopt;
   for (const FineUnit& unit : kFineUnits) {
     if (unit.name != text) continue;
-    const int64_t ns = *number * unit.ns;
-    return ns <= 3600 * kNsPerSecond ? std::optional(ns) : std::nullopt;
+    return *number <= kFineDurationNsMax / unit.ns ? std::optional(*number * unit.ns)
+                                                   : std::nullopt;
   }
   return std::nullopt;
 }

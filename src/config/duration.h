@@ -17,7 +17,7 @@ std::optional<uint32_t> parse_duration(std::string_view text);
 // The shortest text that parse_duration() reads back as `seconds`: 5400 is "1h30m".
 std::string duration_text(uint32_t seconds);
 
-// "500us", "1ms", "2s", "1m": one unit, in nanoseconds. None beyond an hour.
+// "500us", "1ms", "2s", "1m", "1h": one unit, in nanoseconds. None beyond a thousand hours.
 std::optional<int64_t> parse_fine_duration(std::string_view text);
 // The largest unit that holds it whole: 1500000 is "1500us".
 std::string fine_duration_text(int64_t ns);

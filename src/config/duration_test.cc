@@ -49,6 +49,18 @@ TEST(DurationTest, Refuses) {
   }
 }
 
+TEST(DurationTest, ReadsFine) {
+  EXPECT_EQ(parse_fine_duration("500us"), 500'000);
+  EXPECT_EQ(parse_fine_duration("20ms"), 20'000'000);
+  EXPECT_EQ(parse_fine_duration("1h"), 3600 * kNsPerSecond);
+  EXPECT_EQ(parse_fine_duration("1000h"), 1000 * 3600 * kNsPerSecond);
+  for (const char* text : {"1001h", "4294967295h", "1h30m", "h", "1", "1d", "-1s"}) {
+    EXPECT_EQ(parse_fine_duration(text), std::nullopt) << text;
+  }
+  EXPECT_EQ(fine_duration_text(3600 * kNsPerSecond), "1h");
+  EXPECT_EQ(fine_duration_text(90 * kNsPerSecond), "90s");
+}
+
 TEST(DurationTest, Text) {
   EXPECT_EQ(duration_text(0), "0s");
   EXPECT_EQ(duration_text(5400), "1h30m");

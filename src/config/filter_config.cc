@@ -60,13 +60,13 @@ constexpr WhenKey kWhenKeys[] = {
 std::string choice_problem(std::string_view key, const std::string& found,
                            std::span<const std::string_view> choices) {
   if (const auto near = nearest(found, choices)) {
-    return fmt::format("{}: unknown {}; did you mean \"{}\"?", key, quoted(found), *near);
+    return fmt::format("{}: unknown {}; did you mean \"{}\"?", key, in_quotes(found), *near);
   }
   std::string list;
   for (const std::string_view choice : choices) {
     list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", choice);
   }
-  return fmt::format("{}: expected one of {}; found {}", key, list, quoted(found));
+  return fmt::format("{}: expected one of {}; found {}", key, list, in_quotes(found));
 }
 
 std::optional<uint64_t> parse_number(std::string_view text) {
@@ -142,7 +142,7 @@ void decode_condition(const Reader& when, const WhenKey& key, FilterRule& out, P
     } else {
       problems.error(value.at, fmt::format("{}: expected a value such as {}; found {}", key.name,
                                            find_key(Section::FilterWhen, key.name)->example,
-                                           quoted(value.value)));
+                                           in_quotes(value.value)));
     }
   }
   if (!condition.values.empty() || !condition.interfaces.empty()) {
@@ -228,7 +228,7 @@ void decode_limit(const Reader& rule, FilterRule& out, Problems& problems) {
     if (!rate) {
       problems.error(text->at, fmt::format("rate: expected 1 to 1000000 a second, minute or hour, "
                                            "such as \"10/s\"; found {}",
-                                           quoted(text->value)));
+                                           in_quotes(text->value)));
     } else {
       out.interval_ns = rate->interval_ns;
       out.burst = rate->count;
@@ -293,10 +293,10 @@ void check_twice(const std::vector<FilterDriver>& drivers, Position at, Problems
   const FilterDriver& last = drivers.back();
   for (size_t i = 0; i + 1 < drivers.size(); ++i) {
     if (drivers[i].path == last.path) {
-      problems.error(at, fmt::format("the driver {} stands twice", quoted(last.path)));
+      problems.error(at, fmt::format("the driver {} stands twice", in_quotes(last.path)));
     } else if (equal_ignoring_case(drivers[i].name, last.name)) {
       problems.error(at, fmt::format("two drivers have the name {}: give one of them a 'name'",
-                                     quoted(last.name)));
+                                     in_quotes(last.name)));
     }
   }
 }
@@ -311,7 +311,7 @@ FilterDriver decode_driver(const toml::table& table, Problems& problems) {
   if (name && !is_name(name->value)) {
     problems.error(name->at, fmt::format("name: expected printable characters but \\ and /; "
                                          "found {}",
-                                         quoted(name->value)));
+                                         in_quotes(name->value)));
   }
   if (const auto required = driver.boolean("required")) out.required = required->value;
   if (const toml::table* parameters = driver.table("parameters")) {

@@ -2,7 +2,10 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
+
+#include "config/duration.h"
 
 namespace hookline::config {
 
@@ -35,8 +38,8 @@ void decode_word(const Reader& table, std::string_view key, const Word<Value> (&
     }
     expected += (expected.empty() ? "\"" : " or \"") + std::string(word.text) + "\"";
   }
-  problems.error(found->at, fmt::format("{}: {} is unknown; expected {}", key, quoted(found->value),
-                                        expected));
+  problems.error(found->at, fmt::format("{}: {} is unknown; expected {}", key,
+                                        in_quotes(found->value), expected));
 }
 
 void decode_memory(const Reader& table, CalloutHosting& out, Problems& problems) {
@@ -46,7 +49,7 @@ void decode_memory(const Reader& table, CalloutHosting& out, Problems& problems)
   if (!bytes || (*bytes != 0 && *bytes < kMemoryMin) || *bytes > kMemoryMax) {
     problems.error(found->at, fmt::format("memory-max: expected 48M to 1024G, or \"0\" for no "
                                           "limit; found {}",
-                                          quoted(found->value)));
+                                          in_quotes(found->value)));
   } else {
     out.memory_max_bytes = *bytes;
   }
@@ -59,6 +62,12 @@ void decode_restart(const Reader& table, CalloutHosting& out, Problems& problems
   if (const auto first = restart.fine_duration("first")) out.restart_first_ns = first->value;
   if (const auto longest = restart.fine_duration("longest")) {
     out.restart_longest_ns = longest->value;
+    if (longest->value < out.restart_first_ns) {
+      problems.error(longest->at, fmt::format("longest: expected at least first, which is {}",
+                                              fine_duration_text(out.restart_first_ns)));
+    }
+  } else if (restart.has("first")) {
+    out.restart_longest_ns = std::max(out.restart_longest_ns, out.restart_first_ns);
   }
   if (const auto faults = restart.integer("faults-max")) {
     out.faults_max = static_cast<uint32_t>(faults->value);

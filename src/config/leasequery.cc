@@ -53,7 +53,7 @@ void decode_allow(const Reader& reader, Problems& problems, LeaseQueryConfig& ou
     if (network) {
       out.allow.push_back(*network);
     } else {
-      problems.error(text.at, "allow: " + quoted(text.value) +
+      problems.error(text.at, "allow: " + in_quotes(text.value) +
                                   ": expected an address or a network such as \"192.0.2.0/24\"");
     }
   }
@@ -64,11 +64,11 @@ void decode_listen(const Reader& reader, Problems& problems, LeaseQueryConfig& o
     const auto endpoint = parse_endpoint(text.value);
     const auto taken = [&](const Endpoint& other) { return overlap(other, *endpoint); };
     if (!endpoint) {
-      problems.error(text.at, "listen: " + quoted(text.value) +
+      problems.error(text.at, "listen: " + in_quotes(text.value) +
                                   ": expected an address, a port or both, such as "
                                   "\"10.77.0.1:67\"");
     } else if (std::ranges::any_of(out.listen, taken)) {
-      problems.error(text.at, "listen: " + quoted(text.value) + " is listened at already");
+      problems.error(text.at, "listen: " + in_quotes(text.value) + " is listened at already");
     } else if (out.listen.size() == kQueryListenersMax) {
       problems.error(text.at, fmt::format("listen: more than {} addresses", kQueryListenersMax));
       return;

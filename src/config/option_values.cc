@@ -21,7 +21,7 @@ void report_unknown(const toml::key& key, Problems& problems) {
   const std::string_view near =
       name.size() <= kNameBytesMax ? wire::nearest_option_name(name) : std::string_view{};
   problems.error(position_of(key),
-                 fmt::format("unknown option {}; {}", quoted(name),
+                 fmt::format("unknown option {}; {}", in_quotes(name),
                              near.empty() ? "any code can be set as option-N = \"hex:…\""
                                           : fmt::format("did you mean \"{}\"?", near)));
 }

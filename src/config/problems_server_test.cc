@@ -117,11 +117,18 @@ const Case kCases[] = {
               "memory-max = \"1M\"\n"
               "on-fault = \"shut\"\n"
               "[callouts.dll.restart]\n"
-              "faults-max = 0\n",
+              "first = \"10s\"\n"
+              "longest = \"1s\"\n"
+              "faults-max = 0\n"
+              "[[callouts.dll]]\n"
+              "path = \"b.so\"\n"
+              "restart = { longest = \"2h\" }\n",
      {"error f:8:10: budget: expected 100us to 1m, found \"5us\"",
       "error f:9:14: memory-max: expected 48M to 1024G, or \"0\" for no limit; found \"1M\"",
       "error f:10:12: on-fault: \"shut\" is unknown; expected \"open\" or \"closed\"",
-      "error f:12:14: faults-max: expected 1 to 1000000, found 0"}},
+      "error f:13:11: longest: expected at least first, which is 10s",
+      "error f:14:14: faults-max: expected 1 to 1000000, found 0",
+      "error f:17:23: longest: expected 1ms to 1h, found \"2h\""}},
     {"LeaseOrder",
      kServer + "[leases]\n"
                "default-time = \"2d\"\n"

@@ -77,12 +77,12 @@ std::string shown(std::string_view text) {
   return out;
 }
 
-std::string quoted(std::string_view text) { return '"' + shown(text) + '"'; }
+std::string in_quotes(std::string_view text) { return '"' + shown(text) + '"'; }
 
 std::string describe(const toml::node& node) {
   switch (node.type()) {
     case toml::node_type::string:
-      return "the text " + quoted(node.as_string()->get());
+      return "the text " + in_quotes(node.as_string()->get());
     case toml::node_type::integer:
       return fmt::format("the number {}", node.as_integer()->get());
     case toml::node_type::floating_point:
@@ -109,7 +109,7 @@ void Reader::report_unknown(const toml::key& key) const {
   if (problems_.full()) return;
   const std::string_view name = key.str();
   const auto names = key_names(section_);
-  std::string text = fmt::format("unknown key {} {}", quoted(name), place_of(section_));
+  std::string text = fmt::format("unknown key {} {}", in_quotes(name), place_of(section_));
   if (const std::string_view synonym = find_synonym(section_, name); !synonym.empty()) {
     text += fmt::format("; here it is \"{}\"", synonym);
   } else if (const auto near = nearest(name, names)) {
@@ -227,7 +227,7 @@ std::optional<Placed<uint32_t>> Reader::duration(std::string_view name) const {
     problems_.error(text->at, fmt::format("{}: expected {} to {}, found {}", name,
                                           duration_text(static_cast<uint32_t>(found.key->min)),
                                           duration_text(static_cast<uint32_t>(found.key->max)),
-                                          quoted(text->value)));
+                                          in_quotes(text->value)));
     return std::nullopt;
   }
   return Placed<uint32_t>{*seconds, text->at};
@@ -247,7 +247,7 @@ std::optional<Placed<int64_t>> Reader::fine_duration(std::string_view name) cons
   if (*ns < min || *ns > max) {
     problems_.error(text->at,
                     fmt::format("{}: expected {} to {}, found {}", name, fine_duration_text(min),
-                                fine_duration_text(max), quoted(text->value)));
+                                fine_duration_text(max), in_quotes(text->value)));
     return std::nullopt;
   }
   return Placed<int64_t>{*ns, text->at};
@@ -284,7 +284,7 @@ std::optional<Placed<Prefix>> Reader::subnet(std::string_view name) const {
   if (const auto prefix = Prefix::parse(text->value)) return Placed<Prefix>{*prefix, text->at};
   if (const auto meant = without_host_bits(text->value)) {
     problems_.error(text->at, fmt::format("{}: {} has bits set in its host part; did you mean {}?",
-                                          name, quoted(text->value), meant->text()));
+                                          name, in_quotes(text->value), meant->text()));
   } else {
     wrong(*found.key, *found.node);
   }
@@ -369,7 +369,7 @@ std::vector<Placed<AddressRange>> Reader::ranges(std::string_view name) const {
     } else if (range->last < range->first) {
       problems_.error(text->at,
                       fmt::format("{}: {} ends before it begins; expected \"{}-{}\"", name,
-                                  quoted(text->value), range->last.text(), range->first.text()));
+                                  in_quotes(text->value), range->last.text(), range->first.text()));
     } else {
       out.push_back({*range, text->at});
     }
@@ -398,7 +398,7 @@ std::vector<Placed<uint16_t>> Reader::architectures(std::string_view name) const
     if (!codes.empty()) return;
     const auto near = nearest(text->get(), architecture_names());
     problems_.error(where,
-                    fmt::format("{}: unknown architecture {}; {}", name, quoted(text->get()),
+                    fmt::format("{}: unknown architecture {}; {}", name, in_quotes(text->get()),
                                 near ? fmt::format("did you mean \"{}\"?", *near)
                                      : "expected a number or one of " + architecture_name_list()));
   });

@@ -21,9 +21,9 @@ Position position_of(const toml::key& key);
 
 // "the text "abc"", "the number 5", "a list": what stands there, cut to a readable length.
 std::string describe(const toml::node& node);
-// Cut, without control characters; quoted() in quotes.
+// Cut, without control characters; in_quotes() in quotes.
 std::string shown(std::string_view text);
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 class Reader {
  public:

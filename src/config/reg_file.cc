@@ -89,7 +89,7 @@ class Parser {
   void value();
   bool name(std::string& out);
   bool data(RegistryValue& out);
-  bool quoted(std::string& out);
+  bool in_quotes(std::string& out);
   bool dword(RegistryValue& out);
   bool hex(RegistryValue& out);
   bool hex_type(uint32_t& out);
@@ -257,7 +257,7 @@ void Parser::value() {
 
 bool Parser::name(std::string& out) {
   if (take('@')) return true;
-  if (peek() == '"') return quoted(out);
+  if (peek() == '"') return in_quotes(out);
   return fail_at(at_, "expected a value's name in quotes, \"@\", or [a key]");
 }
 
@@ -265,7 +265,7 @@ bool Parser::data(RegistryValue& out) {
   const size_t begin = at_;
   if (peek() == '"') {
     std::string text;
-    if (!quoted(text)) return false;
+    if (!in_quotes(text)) return false;
     out.type = kRegSz;
     out.data = utf16le_bytes(to_utf16(text).value() + u'\0');
     return true;
@@ -276,7 +276,7 @@ bool Parser::data(RegistryValue& out) {
 }
 
 // regedit writes line ends of a text as they are.
-bool Parser::quoted(std::string& out) {
+bool Parser::in_quotes(std::string& out) {
   const size_t begin = at_++;
   for (;;) {
     if (at_end()) return fail_at(begin, "the text that begins here is not closed");

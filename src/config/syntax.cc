@@ -146,7 +146,7 @@ SyntaxError explain_value(Position at, std::string_view file) {
   }
   if (value.empty()) return {at, "expected a value, such as \"text\", 5, true or [\"a\", \"b\"]"};
   return {at, fmt::format("{} is not a value; texts, addresses and durations stand in quotes: {}",
-                          shown(value), quoted(value))};
+                          shown(value), in_quotes(value))};
 }
 
 std::string explain_text(std::string_view what, Position at, std::string_view file) {
@@ -167,7 +167,7 @@ std::string explain(std::string_view what, Position at, std::string_view file) {
   if (has(what, "parsing string")) return explain_text(what, at, file);
   if (has(what, "parsing table header")) {
     constexpr std::string_view kExpected = "expected [name] or [[name]] alone on the line";
-    return fmt::format("not a table's header; {}, found {}", kExpected, quoted(trim(line)));
+    return fmt::format("not a table's header; {}, found {}", kExpected, in_quotes(trim(line)));
   }
   if (has(what, "end-of-file")) {
     return has(what, "inline table") ? "the file ends within { … }: a \"}\" is missing"
@@ -185,14 +185,14 @@ std::string explain(std::string_view what, Position at, std::string_view file) {
   }
   if (has(what, "expected value")) return "a value is missing after \"=\"";
   if (has(what, "expected '='")) {
-    return fmt::format("expected key = value, found {}", quoted(trim(line)));
+    return fmt::format("expected key = value, found {}", in_quotes(trim(line)));
   }
   if (has(what, "comment or whitespace")) {
     return "something follows the value; expected the end of the line or a # comment";
   }
   if (has(what, "root table")) {
     return fmt::format("expected key = value, a [table] or a # comment, found {}",
-                       quoted(trim(line)));
+                       in_quotes(trim(line)));
   }
   if (has(what, "nested")) return "lists and tables are nested too deeply";
   if (has(what, "representable")) return "the number is too large";

@@ -15,7 +15,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr size_t kAnswerBytesMax = size_t{16} << 20;
-constexpr size_t kReadBytes = 64 * 1024;
+constexpr size_t kAnswerReadBytes = 64 * 1024;
 
 // What the server says no to.
 Error refusal_of(const json::object& answer) {
@@ -76,7 +76,7 @@ Result<void> ControlClient::send(std::string_view line) {
 }
 
 Result<std::string> ControlClient::read_line(int timeout_ms) {
-  std::vector<uint8_t> bytes(kReadBytes);
+  std::vector<uint8_t> bytes(kAnswerReadBytes);
   size_t searched = 0;
   for (;;) {
     const size_t end = buffer_.find('\n', searched);

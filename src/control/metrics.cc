@@ -209,6 +209,8 @@ void callout_counter(Exposition& out, const std::vector<CalloutRow>& rows, std::
 
 void callouts(Exposition& out, const Status& status, const std::vector<CalloutRow>& rows) {
   out.gauge("hookline_callouts_loaded", "Callouts that are loaded.", status.callouts.size());
+  out.gauge("hookline_callouts_away", "Callouts that failed: to be started again, or quarantined.",
+            status.callouts_away.size());
   out.gauge("hookline_callouts_missing", "Configured callouts that could not be loaded.",
             status.callouts_missing.size());
   if (rows.empty()) return;
@@ -229,7 +231,7 @@ void callouts(Exposition& out, const Status& status, const std::vector<CalloutRo
                   "Nonsense sizes and pointers, and writes outside, by a callout.",
                   &CalloutRow::breaches);
   callout_counter(out, rows, "hookline_callout_faults_total",
-                  "Exceptions that left a callout's hook.", &CalloutRow::faults);
+                  "Exceptions that left a hook, crashes and hangs in it.", &CalloutRow::faults);
 }
 
 using LayerNumber = uint64_t filter::Report::LayerLine::*;

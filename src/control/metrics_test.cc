@@ -170,7 +170,8 @@ TEST(Metrics, callouts) {
   Counters counters;
   Status status;
   status.callouts = {"a.so"};
-  status.callouts_missing = {"b.so: no"};
+  status.callouts_away = {"a.so: quarantined"};
+  status.callouts_missing = {"b.so: no", "c.so: no"};
   CalloutRow row;
   row.callout = "C:\\a.dll";
   row.hook = "DhcpNewPktHook";
@@ -179,7 +180,8 @@ TEST(Metrics, callouts) {
   row.faults = 1;
   Reader reader(metrics_text(counters, status, {}, {row}));
   EXPECT_EQ(reader.samples.at("hookline_callouts_loaded"), 1);
-  EXPECT_EQ(reader.samples.at("hookline_callouts_missing"), 1);
+  EXPECT_EQ(reader.samples.at("hookline_callouts_away"), 1);
+  EXPECT_EQ(reader.samples.at("hookline_callouts_missing"), 2);
   bool seen = false;
   for (const auto& [name, value] : reader.samples) {
     if (!name.starts_with("hookline_callout_calls_total{")) continue;

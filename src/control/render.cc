@@ -142,7 +142,10 @@ std::string loaded_text(const json::value* lists) {
   if (lists == nullptr) return "none";
   const std::string loaded = list_text(find(*lists, "loaded"));
   const std::string missing = list_text(find(*lists, "missing"));
+  const json::value* const away_list = find(*lists, "away");  // drivers have none
+  const std::string away = away_list == nullptr ? "" : list_text(away_list);
   std::string text = loaded.empty() ? "none" : loaded;
+  if (!away.empty()) text += "; NOT SERVING: " + away;
   if (!missing.empty()) text += "; NOT LOADED: " + missing;
   return text;
 }

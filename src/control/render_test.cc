@@ -165,10 +165,12 @@ TEST(Render, status_golden) {
   status.why = "the disk is full";
   status.journal.failed = "no space\nleft";
   status.callouts = {"audit.so", "b.so"};
+  status.callouts_away = {"b.so: quarantined"};
   status.callouts_missing = {"mac.so: not there"};
   const std::string bad = status_table(to_json(status, counters).get_object());
   EXPECT_NE(bad.find("state       not-granting: the disk is full\n"), std::string::npos);
-  EXPECT_NE(bad.find("callouts    audit.so, b.so; NOT LOADED: mac.so: not there\n"),
+  EXPECT_NE(bad.find("callouts    audit.so, b.so; NOT SERVING: b.so: quarantined; "
+                     "NOT LOADED: mac.so: not there\n"),
             std::string::npos);
   EXPECT_NE(bad.find("journal     FAILED: no space\\x0aleft\n"), std::string::npos);
 }

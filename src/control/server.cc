@@ -13,7 +13,7 @@ namespace hookline::control {
 
 namespace {
 
-constexpr size_t kReadBytes = 16 * 1024;
+constexpr size_t kRequestReadBytes = 16 * 1024;
 constexpr int kTracePollMs = 50;
 constexpr int kHousekeepingMs = 1000;
 
@@ -30,7 +30,7 @@ struct ControlServer::Client {
 
   // False: the client is gone.
   bool read() {
-    std::array<uint8_t, kReadBytes> buffer;
+    std::array<uint8_t, kRequestReadBytes> buffer;
     while (session.wants_input()) {
       const io::Transfer got = connection.read(buffer);
       if (got.outcome == io::Transfer::Outcome::WouldBlock) return true;

@@ -65,6 +65,7 @@ struct Status {
   std::string config_path;
   int64_t config_loaded_s = 0;
   std::vector<std::string> callouts;          // that are loaded, in order
+  std::vector<std::string> callouts_away;     // of those: "name: restarting", "name: quarantined"
   std::vector<std::string> callouts_missing;  // that could not be loaded: "name: why"
   std::vector<std::string> query_listeners;   // of leasequery over TCP: "10.77.0.1:67"
   std::vector<std::string> drivers;           // packet callout drivers that run, in order

@@ -47,13 +47,9 @@ Answer answer_without_callout(const Filter& filter) {
   return {Action::Block, true};
 }
 
-CalloutName name_of(const Callout& callout) {
-  return {callout.key(), callout.id(), callout.device()};
-}
-
 void report(const Callout& callout, const LayerCall& call, std::string_view text) {
   callout.counts.breaches.add();
-  if (call.watch != nullptr) call.watch->breach(name_of(callout), CalloutCall::Classify, text);
+  if (call.watch != nullptr) call.watch->breach(callout.name(), CalloutCall::Classify, text);
 }
 
 // Every path of a classifyFn has to leave the data where it found it (rule 26).
@@ -125,10 +121,10 @@ Answer call_classify(const Filter& filter, const Callout& callout, const LayerCa
   out.rights = has_right ? FWPS_RIGHT_ACTION_WRITE : 0;
   out.filterId = filter.id;
   callout.counts.calls.add();
-  if (call.watch != nullptr) call.watch->before(name_of(callout), CalloutCall::Classify);
+  if (call.watch != nullptr) call.watch->before(callout.name(), CalloutCall::Classify);
   callout.classify(call.values.values(), call.values.metadata(), call.list, classify_context,
                    *filter.shown, flow_context, out);
-  if (call.watch != nullptr) call.watch->after(name_of(callout), CalloutCall::Classify);
+  if (call.watch != nullptr) call.watch->after(callout.name(), CalloutCall::Classify);
   put_data_back(callout, call);
   if (filter.action == FWP_ACTION_CALLOUT_INSPECTION) return {};
   return read_answer(filter, callout, call, has_right, out);

@@ -10,7 +10,6 @@ namespace hookline::filter {
 namespace {
 
 constexpr size_t kGiaddrOffset = 24;
-constexpr uint16_t kEtherTypeVlan = 0x8100;
 
 // What a trace tells a client by, for a packet that ends before it is decoded (RFC 951's fields).
 void name_client(Packet& packet) {

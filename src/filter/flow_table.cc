@@ -3,16 +3,10 @@
 #include <bit>
 
 #include "base/check.h"
+#include "filter/mix.h"
 
 namespace hookline::filter {
 namespace {
-
-// The finalizer of SplitMix64.
-uint64_t mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
-  return x ^ (x >> 31);
-}
 
 bool is_everybodys(Ipv4 address) { return !address || address == kBroadcast; }
 

@@ -72,11 +72,7 @@ NTSTATUS Flows::may_pend(Driver& driver, const char* function) const {
 }
 
 PendedFlow Flows::pended_flow() const {
-  const Callout& callout = *current_->asking;
-  return {current_->flow,
-          current_->traffic,
-          {callout.key(), callout.id(), callout.device()},
-          current_->filter->id};
+  return {current_->flow, current_->traffic, current_->asking->name(), current_->filter->id};
 }
 
 NTSTATUS Flows::FwpsPendOperation0(Driver& driver, HANDLE completion, HANDLE* context) {

@@ -5,16 +5,10 @@
 #include <limits>
 
 #include "base/check.h"
+#include "filter/mix.h"
 
 namespace hookline::filter {
 namespace {
-
-// The finalizer of SplitMix64.
-uint64_t mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
-  return x ^ (x >> 31);
-}
 
 constexpr int64_t kLongAgo = std::numeric_limits<int64_t>::min();
 

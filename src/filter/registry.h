@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "filter/call_watch.h"
 #include "filter/layers.h"
 #include "hookline/fwp.h"
 #include "line/counters.h"
@@ -26,6 +27,7 @@ class Callout {
   uint32_t id() const { return id_; }
   uint32_t flags() const { return flags_; }  // FWP_CALLOUT_FLAG_…
   void* device() const { return device_; }   // as given at the registration; tells drivers apart
+  CalloutName name() const { return {key_, id_, device_}; }
 
   void classify(const FWPS_INCOMING_VALUES0& values, const FWPS_INCOMING_METADATA_VALUES0& metadata,
                 void* layer_data, const void* classify_context, FWPS_FILTER3& filter,

@@ -9,15 +9,11 @@
 namespace hookline::filter {
 namespace {
 
-CalloutName name_of(const Callout& callout) {
-  return {callout.key(), callout.id(), callout.device()};
-}
-
 uint32_t direction_flag(Direction direction) {
   return direction == Direction::Inbound ? FWPS_STREAM_FLAG_RECEIVE : FWPS_STREAM_FLAG_SEND;
 }
 
-uint64_t limit_key(LimitBy by, const Traffic& traffic) {
+uint64_t connection_key(LimitBy by, const Traffic& traffic) {
   if (by == LimitBy::Interface) return traffic.ifindex;
   return by == LimitBy::Rule ? 0 : traffic.remote.value;
 }
@@ -58,7 +54,7 @@ void StreamEngine::breach(StreamStage& stage, std::string_view text) {
   const Callout& callout = *stage.entry.callout;
   callout.counts.breaches.add();
   if (engine_.watch() != nullptr) {
-    engine_.watch()->breach(name_of(callout), CalloutCall::Classify, text);
+    engine_.watch()->breach(callout.name(), CalloutCall::Classify, text);
   }
 }
 
@@ -70,7 +66,7 @@ StreamEngine::Saying StreamEngine::ask(StreamConnection& connection, StreamLane&
   Saying saying{Saying::Continue, bytes};
   if (!filter.is_callout()) {
     const bool within = filter.limiter != nullptr &&
-                        filter.limiter->take(limit_key(filter.limit_by, connection.traffic),
+                        filter.limiter->take(connection_key(filter.limit_by, connection.traffic),
                                              connection.traffic.now_ns);
     if (filter.action == FWP_ACTION_PERMIT) {
       saying.what = Saying::Permit;
@@ -112,12 +108,12 @@ StreamEngine::Saying StreamEngine::ask_callout(StreamConnection& connection, Str
   const auto call = [&](uint64_t context) {
     callout.counts.calls.add();
     CallWatch* watch = engine_.watch();
-    if (watch != nullptr) watch->before(name_of(callout), CalloutCall::Classify);
+    if (watch != nullptr) watch->before(callout.name(), CalloutCall::Classify);
     in_callout_ = true;
     callout.classify(lane.values.values(), lane.values.metadata(), &packet, nullptr, *filter.shown,
                      context, out);
     in_callout_ = false;
-    if (watch != nullptr) watch->after(name_of(callout), CalloutCall::Classify);
+    if (watch != nullptr) watch->after(callout.name(), CalloutCall::Classify);
   };
   {
     const FlowPin pin(&flows_, connection.id, FWPS_LAYER_STREAM_V4, callout);

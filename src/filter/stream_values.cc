@@ -8,7 +8,6 @@
 namespace hookline::filter {
 namespace {
 
-constexpr uint8_t kUnicast = 1;       // NL_ADDRESS_TYPE
 constexpr size_t kFreeShownMax = 64;  // kept for the next
 
 }  // namespace

@@ -12,8 +12,7 @@ constexpr uint32_t kInterfaceTypeEthernet = 6;
 constexpr uint32_t kNoTunnel = 0;
 constexpr uint32_t kNoFlags = 0;
 
-// NL_ADDRESS_TYPE.
-constexpr uint8_t kUnicast = 1;
+// NL_ADDRESS_TYPE, beside kUnicast.
 constexpr uint8_t kMulticast = 3;
 constexpr uint8_t kBroadcastAddress = 4;
 // DL_ADDRESS_TYPE.

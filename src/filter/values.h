@@ -13,6 +13,8 @@ namespace hookline::filter {
 
 // The one compartment.
 inline constexpr UINT32 kCompartment = 1;
+// NL_ADDRESS_TYPE of what is no multicast, broadcast or anycast address.
+inline constexpr uint8_t kUnicast = 1;
 
 // What the ALE layers show beside the traffic.
 struct AleFacts {

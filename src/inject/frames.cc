@@ -2,18 +2,9 @@
 
 #include <cstring>
 
-#include "base/check.h"
-
 namespace hookline::inject {
 namespace {
 
-constexpr uint16_t kEtherTypeIpv4 = 0x0800;
-constexpr uint16_t kEtherTypeVlan = 0x8100;
-constexpr uint16_t kVlanIdMask = 0x0FFF;
-constexpr uint16_t kMoreFragmentsAndOffset = 0x3FFF;
-constexpr uint16_t kDontFragment = 0x4000;
-constexpr uint8_t kProtocolUdp = 17;
-constexpr uint8_t kTimeToLive = 64;
 constexpr size_t kMacBytes = 6;
 
 size_t header_bytes(Bytes packet) { return size_t{packet[0] & 0x0Fu} * 4; }
@@ -72,38 +63,6 @@ void fill_checksums(MutableBytes packet) {
   fill_udp_checksum(packet.first(ipv4_bytes(packet)));
   store_be16(&packet[10], 0);
   store_be16(&packet[10], checksum_finish(checksum_add(packet.first(header_bytes(packet)))));
-}
-
-void write_ipv4_header(uint8_t* data, size_t size, Ipv4 source, Ipv4 destination,
-                       uint8_t protocol) {
-  const size_t total = size + kIpv4HeaderBytes;
-  CHECK(total <= 0xFFFF, "an IPv4 packet is no larger");
-  uint8_t* const ip = data - kIpv4HeaderBytes;
-  ip[0] = 0x45;
-  ip[1] = 0;
-  store_be16(ip + 2, static_cast<uint16_t>(total));
-  store_be16(ip + 4, 0);
-  store_be16(ip + 6, kDontFragment);
-  ip[8] = kTimeToLive;
-  ip[9] = protocol;
-  store_be16(ip + 10, 0);
-  source.store(ip + 12);
-  destination.store(ip + 16);
-}
-
-size_t write_ethernet_header(uint8_t* packet, const MacAddress& destination,
-                             const MacAddress& source, uint16_t vlan) {
-  uint8_t* start = packet - 2;
-  store_be16(start, kEtherTypeIpv4);
-  if (vlan != 0) {
-    start -= kVlanTagBytes;
-    store_be16(start, kEtherTypeVlan);
-    store_be16(start + 2, vlan);
-  }
-  start -= 2 * kMacBytes;
-  std::memcpy(start, destination.octets.data(), kMacBytes);
-  std::memcpy(start + kMacBytes, source.octets.data(), kMacBytes);
-  return static_cast<size_t>(packet - start);
 }
 
 Traffic traffic_of(Bytes frame, bool has_mac, Direction direction) {

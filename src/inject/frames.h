@@ -25,14 +25,6 @@ size_t udp_offset(Bytes packet);
 // Fills in the checksums of the IP header and of a whole UDP datagram. REQUIRES: is_ipv4().
 void fill_checksums(MutableBytes packet);
 
-// Writes an IPv4 header without options in front of `data`: kIpv4HeaderBytes before it must be
-// writable, and the packet be no larger than 65535 bytes.
-void write_ipv4_header(uint8_t* data, size_t size, Ipv4 source, Ipv4 destination, uint8_t protocol);
-
-// Writes an Ethernet header, with a tag if `vlan` is not 0, in front of `packet`; returns its size.
-size_t write_ethernet_header(uint8_t* packet, const MacAddress& destination,
-                             const MacAddress& source, uint16_t vlan);
-
 // The facts of a frame, as far as it has them. It begins at its Ethernet header, or at its IP
 // header. The interface's facts are the caller's to add.
 Traffic traffic_of(Bytes frame, bool has_mac, Direction direction);

@@ -4,12 +4,11 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "inject/mdl_chain.h"
 
 namespace hookline::inject {
 namespace {
 
-// A chain that is longer is a ring.
-constexpr int kMdlsMax = 1024;
 // Clones of clones; who makes more is not followed.
 constexpr int kParentsMax = 64;
 
@@ -21,7 +20,7 @@ bool is_sound(const NET_BUFFER& buffer) {
   if (mdl == nullptr || buffer.CurrentMdlOffset > mdl->ByteCount) return false;
   uint64_t found = 0;
   uint32_t skipped = buffer.CurrentMdlOffset;
-  for (int i = 0; mdl != nullptr && i < kMdlsMax; ++i, mdl = mdl->Next) {
+  for (size_t i = 0; mdl != nullptr && i < kMdlsMax; ++i, mdl = mdl->Next) {
     if (mdl->MappedSystemVa == nullptr && mdl->ByteCount != 0) return false;
     found += mdl->ByteCount - skipped;
     skipped = 0;

@@ -388,7 +388,7 @@ bool Injections::fill_one(const Call& call, const NET_BUFFER_LIST& list, const N
       injection.data -= kIpv4HeaderBytes;
       injection.size += kIpv4HeaderBytes;
       write_ipv4_header(injection.data + kIpv4HeaderBytes, injection.size - kIpv4HeaderBytes,
-                        injection.source, call.remote, 17);
+                        injection.source, call.remote, kProtocolUdp);
       return true;
     }
     why = "headerIncludeHeader is no IPv4 header";

@@ -55,19 +55,19 @@ NTSTATUS Injections::FwpsInjectionHandleCreate0(Driver& driver, ADDRESS_FAMILY f
 }
 
 NTSTATUS Injections::FwpsInjectionHandleDestroy0(Driver& driver, HANDLE handle) {
-  constexpr std::string_view kFunction = "FwpsInjectionHandleDestroy0";
+  constexpr std::string_view kHandleDestroy = "FwpsInjectionHandleDestroy0";
   Lock lock(mutex_);
   Handle* found = find(handle);
   if (found == nullptr) {
     lock.unlock();
-    driver.breach(kFunction, "the handle is none, or was destroyed before");
+    driver.breach(kHandleDestroy, "the handle is none, or was destroyed before");
     return STATUS_INVALID_HANDLE;
   }
   if (found->closing) return STATUS_FWP_INJECT_HANDLE_CLOSING;
   const bool in_pump = on_packet_thread() && pumping_;
   if (InCompletion::of(this) || (in_pump && found->pending != 0)) {
     lock.unlock();
-    driver.breach(kFunction,
+    driver.breach(kHandleDestroy,
                   "called inside a completion or classifyFn: it would wait for itself; the handle "
                   "stays");
     return STATUS_INVALID_DEVICE_STATE;

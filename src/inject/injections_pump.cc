@@ -18,7 +18,6 @@ constexpr size_t kPacketsPerPump = 2 * kTurnPacketsMax;
 // Held packets that are worth a line in the log, and how often.
 constexpr size_t kHeldWarned = kDriverInjectionsMax / 2;
 constexpr int64_t kHeldWarnPeriodNs = 10 * kNsPerSecond;
-constexpr uint16_t kEtherTypeVlan = 0x8100;
 constexpr size_t kGiaddrOffset = 24;
 
 bool is_outbound(Kind kind) {

@@ -8,6 +8,9 @@
 
 namespace hookline::inject {
 
+// In a BlockOwner, in place of a driver that was there.
+inline Driver* const kGoneDriver = reinterpret_cast<Driver*>(1);
+
 struct Lists::CloneMdl {
   MDL mdl;
   CloneMdl* next;

@@ -11,9 +11,6 @@
 namespace hookline::inject {
 namespace {
 
-// In place of a driver that was there.
-Driver* const kGone = reinterpret_cast<Driver*>(1);
-
 size_t home_of(const Driver& driver) {
   return (reinterpret_cast<uintptr_t>(&driver) >> 4) * 0x9E3779B97F4A7C15ULL >> 57;
 }
@@ -40,7 +37,7 @@ BlockOwner& Lists::owner_of(Driver& driver) {
     BlockOwner& owner = owners_[(home_of(driver) + i) % owners_.size()];
     Driver* there = owner.driver.load();
     if (there == &driver) return owner;
-    if (place == nullptr && (there == nullptr || there == kGone)) place = &owner;
+    if (place == nullptr && (there == nullptr || there == kGoneDriver)) place = &owner;
     if (there == nullptr) break;
   }
   CHECK(place != nullptr, "more than kListOwnersMax drivers are loaded");

@@ -12,13 +12,10 @@
 namespace hookline::inject {
 namespace {
 
-constexpr std::string_view kFunction = "FwpsConstructIpHeaderForTransportPacket0";
+constexpr std::string_view kConstructIpHeader = "FwpsConstructIpHeaderForTransportPacket0";
 constexpr IPPROTO kTcp = 6;
 constexpr IPPROTO kUdp = 17;
 constexpr size_t kTcpHeaderBytesMin = 20;
-constexpr uint16_t kDontFragment = 0x4000;
-constexpr uint16_t kMoreFragmentsAndOffset = 0x3FFF;
-constexpr uint8_t kTimeToLive = 64;
 
 using IpHeader = std::array<uint8_t, kIpv4HeaderBytes>;
 
@@ -86,7 +83,7 @@ NTSTATUS Lists::FwpsConstructIpHeaderForTransportPacket0(Driver& driver, NET_BUF
                                                          IPPROTO next_protocol, UINT64,
                                                          const WSACMSGHDR*, ULONG, UINT32 flags,
                                                          PVOID reserved, IF_INDEX, IF_INDEX) {
-  if (!is_usable(driver, kFunction, list)) return STATUS_INVALID_PARAMETER;
+  if (!is_usable(driver, kConstructIpHeader, list)) return STATUS_INVALID_PARAMETER;
   if (family == HOOKLINE_AF_INET6) return STATUS_NOT_SUPPORTED;
   if (family != HOOKLINE_AF_INET || source == nullptr || remote == nullptr || flags != 0 ||
       reserved != nullptr || next_protocol < 0 || next_protocol > 255 ||
@@ -96,7 +93,7 @@ NTSTATUS Lists::FwpsConstructIpHeaderForTransportPacket0(Driver& driver, NET_BUF
   size_t count = 0;
   for (NET_BUFFER* buffer = list->FirstNetBuffer; buffer != nullptr; buffer = buffer->Next) {
     if (++count > kBuffersMax || !holds_its_data(*buffer)) {
-      driver.breach(kFunction, "a NET_BUFFER says more bytes than its MDLs hold");
+      driver.breach(kConstructIpHeader, "a NET_BUFFER says more bytes than its MDLs hold");
       return STATUS_INVALID_PARAMETER;
     }
     if (!is_right_size(*buffer, header_bytes)) return STATUS_INVALID_BUFFER_SIZE;
@@ -104,9 +101,10 @@ NTSTATUS Lists::FwpsConstructIpHeaderForTransportPacket0(Driver& driver, NET_BUF
 
   for (NET_BUFFER* buffer = list->FirstNetBuffer; header_bytes == 0 && buffer != nullptr;
        buffer = buffer->Next) {
-    if (retreat(driver, kFunction, *buffer, kIpv4HeaderBytes, 0, nullptr, true) == 0) continue;
+    if (retreat(driver, kConstructIpHeader, *buffer, kIpv4HeaderBytes, 0, nullptr, true) == 0)
+      continue;
     for (NET_BUFFER* done = list->FirstNetBuffer; done != buffer; done = done->Next) {
-      advance(driver, kFunction, *done, kIpv4HeaderBytes, true, nullptr);
+      advance(driver, kConstructIpHeader, *done, kIpv4HeaderBytes, true, nullptr);
     }
     return STATUS_INSUFFICIENT_RESOURCES;
   }
@@ -114,7 +112,8 @@ NTSTATUS Lists::FwpsConstructIpHeaderForTransportPacket0(Driver& driver, NET_BUF
     const IpHeader begun = begin_header(*buffer, header_bytes != 0);
     // The new header ends where the old one did.
     if (header_bytes > kIpv4HeaderBytes) {
-      advance(driver, kFunction, *buffer, header_bytes - ULONG{kIpv4HeaderBytes}, false, nullptr);
+      advance(driver, kConstructIpHeader, *buffer, header_bytes - ULONG{kIpv4HeaderBytes}, false,
+              nullptr);
     }
     write_header(*buffer, begun, source, remote, next_protocol);
     // Who takes the new header off again has moved nothing.

@@ -24,8 +24,6 @@ constexpr Leak kLeaks[] = {
     {BlockKind::Object, "NdisAllocateGenericObject", "object"},
 };
 
-Driver* const kGone = reinterpret_cast<Driver*>(1);  // as in lists.cc
-
 }  // namespace
 
 void Lists::driver_unloaded(Driver& driver) {
@@ -43,7 +41,7 @@ void Lists::driver_unloaded(Driver& driver) {
   for (Block* block : blocks_.of(owner)) {
     if (block->claim(block->read())) blocks_.recycle(*block);
   }
-  owner.driver.store(kGone);
+  owner.driver.store(kGoneDriver);
 }
 
 void Lists::report_leaks(Driver& driver, const BlockOwner& owner) const {

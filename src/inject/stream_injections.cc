@@ -12,7 +12,7 @@
 namespace hookline::inject {
 namespace {
 
-constexpr std::string_view kFunction = "FwpsStreamInjectAsync0";
+constexpr std::string_view kStreamInject = "FwpsStreamInjectAsync0";
 constexpr UINT32 kReceiveFlags = FWPS_STREAM_FLAG_RECEIVE | FWPS_STREAM_FLAG_RECEIVE_EXPEDITED |
                                  FWPS_STREAM_FLAG_RECEIVE_DISCONNECT |
                                  FWPS_STREAM_FLAG_RECEIVE_PUSH;
@@ -58,7 +58,7 @@ NTSTATUS StreamInjections::refuse(Driver& driver, const Call& call, NTSTATUS sta
     const Lock lock(all_.mutex_);
     if (Injections::Handle* found = all_.find(call.handle)) ++found->counts.refused;
   }
-  if (!breach.empty()) driver.breach(kFunction, breach);
+  if (!breach.empty()) driver.breach(kStreamInject, breach);
   return status;
 }
 

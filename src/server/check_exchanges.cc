@@ -22,7 +22,6 @@ constexpr uint32_t code(Drop drop) { return drop_info(drop).dhcp_code; }
 constexpr uint32_t code(callout::Prob prob) { return static_cast<uint32_t>(prob); }
 constexpr uint32_t code(callout::Control control) { return static_cast<uint32_t>(control); }
 
-constexpr uint8_t kDiscover = 1, kRequest = 3, kDecline = 4, kRelease = 7, kInform = 8;
 constexpr Ipv4 kFirst{0x0A4D0064};         // 10.77.0.100
 constexpr Ipv4 kForeign{0x0A4E0005};       // in no scope
 constexpr Ipv4 kOtherServer{0x0A4D00FE};   // 10.77.0.254

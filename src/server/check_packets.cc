@@ -12,8 +12,6 @@ namespace hookline::check {
 
 namespace {
 
-constexpr uint8_t kDiscover = 1;
-constexpr uint8_t kRequest = 3;
 constexpr size_t kChaddrAt = 28;
 
 std::vector<uint8_t> text_value(std::string_view text) { return {text.begin(), text.end()}; }

@@ -10,6 +10,9 @@
 
 namespace hookline::check {
 
+// Option 53 (RFC 2132 section 9.6).
+inline constexpr uint8_t kDiscover = 1, kRequest = 3, kDecline = 4, kRelease = 7, kInform = 8;
+
 struct Client {
   uint32_t number = 0;        // of its hardware address and transaction
   Ipv4 relay{};               // none: on the wire

@@ -7,12 +7,14 @@
 #include <memory>
 #include <system_error>
 
+#include "callout/services.h"
 #include "config/load.h"
 #include "control/protocol.h"
 #include "control/text.h"
 #include "driver/image.h"
 #include "io/linux/directory.h"
 #include "io/linux/library.h"
+#include "io/linux/wine.h"
 #include "server/callout_hosting.h"
 #include "server/cli_errors.h"
 #include "store/offline.h"
@@ -115,9 +117,26 @@ size_t check_drivers(const FilterConfig& filter, const std::string& path, Stream
   return errors;
 }
 
-// Who runs them.
+// What keeps a callout's file from being loaded, as far as the file itself shows it.
+Result<void> look_at_callout(const std::string& file) {
+  if (!io::is_windows_file(file)) return io::look_at_library(file);
+  const auto unmet = io::check_windows_dll(file);
+  if (!unmet) return tl::unexpected(unmet.error());
+  const std::string missing = io::missing_dlls(*unmet);
+  return missing.empty() ? Result<void>() : fail(ErrorKind::Missing, missing);
+}
+
+// Who runs them, and their files: a server starts without one that can't be loaded.
 size_t check_callouts(const Config& config, const std::string& path, Streams streams) {
   size_t errors = 0;
+  const io::LinuxLibraries libraries;
+  const callout::Services services(config.callouts, libraries, callout::Services::Say());
+  for (const std::string& name : config.callouts.names) {
+    const auto file = services.file_of(name);
+    const auto looked = file ? look_at_callout(*file) : tl::unexpected(file.error());
+    if (looked || !config.callouts.enabled) continue;
+    fmt::print(streams.err, "{}: callout {}: {} (warning)\n", path, name, looked.error().text);
+  }
   const auto look = [&](const auto& outcome) {
     if (outcome) return;
     fmt::print(streams.err, "{}: {}\n", path, outcome.error().text);

@@ -134,7 +134,11 @@ void OperatorService::fill_status(control::Status& status) {
                                      std::to_string(at.port));
   }
   status.config_path = core_.config().path;
-  for (const callout::HostStats& host : core_.callout_stats()) status.callouts.push_back(host.name);
+  for (const callout::HostStats& host : core_.callout_stats()) {
+    status.callouts.push_back(host.name);
+    if (host.state.empty() || host.state == "serving") continue;
+    status.callouts_away.push_back(host.name + ": " + host.state);
+  }
   const store::Journal::Stats& stats = core_.journal().stats();
   status.journal.bytes = stats.disk_bytes;
   status.journal.segments = stats.segments;

@@ -13,7 +13,7 @@ namespace hookline::wire {
 
 namespace {
 
-constexpr std::array<uint8_t, 11> kAllOptions = {
+constexpr std::array<uint8_t, 11> kAllBulkOptions = {
     option::kLeaseTime,        option::kRenewalTime,         option::kRebindingTime,
     option::kHostName,         option::kLastTransactionTime, option::kRelayAgentInfo,
     option::kStartTimeOfState, option::kClientIdentifier,    option::kBaseTime,
@@ -215,7 +215,7 @@ size_t write_answer(const LeaseAnswer& a, Bytes parameters, uint8_t* p) {
   out.add_known(option::kClientIdentifier, a.record.client_id);
   if (a.type != MessageType::LeaseUnknown) {
     out.add_u8(option::kLeaseState, static_cast<uint8_t>(a.state));
-    for (const uint8_t code : kAllOptions) {
+    for (const uint8_t code : kAllBulkOptions) {
       const bool wanted =
           parameters.empty() || std::ranges::find(parameters, code) != parameters.end();
       if (wanted) add_option(a, code, out);

@@ -39,6 +39,18 @@ class Check(OfficeTest):
         self.assertIn("lease-time", text)  # the nearest known key
         self.assertRegex(text, r"checked\.toml:\d+:\d+: .*10\.77\.0\.530")
 
+    def test_callouts_that_could_not_be_loaded_are_warned_of(self):
+        (self.lab.dir / "text.so").write_text("no library")
+        (self.lab.dir / "short.dll").write_bytes(b"MZ")
+        status, text = self.check(config() + '[callouts]\nhost = "in-process"\n' + "".join(
+            f'[[callouts.dll]]\npath = "{name}"\n' for name in ("text.so", "gone.so", "short.dll")))
+        self.assertIn('callout text.so: ', text)
+        self.assertRegex(text, r"callout gone\.so: .*No such file or directory \(warning\)")
+        self.assertIn("callout short.dll: ", text)
+        self.assertEqual(text.count("(warning)"), 3, text)
+        status, text = self.check(config() + '[callouts]\nenabled = false\ndlls = ["gone.so"]\n')
+        self.assertEqual((status, text.count("(warning)")), (0, 0), text)
+
     def test_broken_toml(self):
         status, text = self.check("[server\n")
         self.assertEqual(status, 1)

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "base/inet_frame.h"
+#include "io/linux/socket_options.h"
 
 namespace hookline::io {
 namespace {
@@ -22,8 +23,6 @@ constexpr size_t kEchoBytes = 16;
 constexpr size_t kSenderIpOffset = kEthernetHeaderBytes + 14;
 // More than a socket's buffer can hold.
 constexpr int kDrainMax = 4096;
-
-constexpr std::array<sock_filter, 1> kNothing = {{{BPF_RET | BPF_K, 0, 0, 0}}};
 
 // Whoever speaks of an address as its own: an ARP packet with a sender address (replies to our
 // probe, gratuitous ones, and requests alike).
@@ -47,12 +46,6 @@ std::array<sock_filter, 7> echo_replies_of(uint16_t id) {
   }};
 }
 
-template <size_t N>
-int set_filter(int fd, const std::array<sock_filter, N>& filter) {
-  const sock_fprog program{N, const_cast<sock_filter*>(filter.data())};
-  return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
-}
-
 // What came in before the filter was there.
 void drain(int fd) {
   char byte;
@@ -63,7 +56,7 @@ void drain(int fd) {
 
 Result<Fd> open_deaf(int family, int protocol, const char* what) {
   Fd fd(::socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
-  if (!fd || set_filter(fd.get(), kNothing) != 0) return system_failure(what);
+  if (!fd || set_filter(fd.get(), kNothingFilter) != 0) return system_failure(what);
   drain(fd.get());
   return fd;
 }
@@ -109,7 +102,7 @@ void LinuxAddressProbe::rest() {
   if (!listening_) return;
   listening_ = false;
   for (const int fd : fds()) {
-    if (set_filter(fd, kNothing) == 0) drain(fd);
+    if (set_filter(fd, kNothingFilter) == 0) drain(fd);
   }
 }
 

@@ -52,7 +52,9 @@ class LinuxLibrary final : public Library {
   Fd file_;
 };
 
-Result<void> look_at(const std::string& path) {
+}  // namespace
+
+Result<void> look_at_library(const std::string& path) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) return system_failure("it cannot be opened");
   struct stat facts {};
@@ -66,8 +68,6 @@ Result<void> look_at(const std::string& path) {
   if (why) return fail(ErrorKind::Invalid, *why);
   return {};
 }
-
-}  // namespace
 
 namespace {
 
@@ -103,7 +103,7 @@ bool LinuxLibraries::exists(const std::string& path) const {
 }
 
 Result<std::unique_ptr<Library>> LinuxLibraries::open(const std::string& path) {
-  if (auto looked = look_at(path); !looked) return tl::unexpected(looked.error());
+  if (auto looked = look_at_library(path); !looked) return tl::unexpected(looked.error());
   // A name without a slash would be searched for in the system's folders.
   const std::string file = path.find('/') == std::string::npos ? "./" + path : path;
   return load(file);
@@ -111,7 +111,7 @@ Result<std::unique_ptr<Library>> LinuxLibraries::open(const std::string& path) {
 
 // dlopen() knows libraries by their path and by their inode: a copy without a name has others.
 Result<std::unique_ptr<Library>> LinuxLibraries::open_anew(const std::string& path) {
-  if (auto looked = look_at(path); !looked) return tl::unexpected(looked.error());
+  if (auto looked = look_at_library(path); !looked) return tl::unexpected(looked.error());
   auto copy = copy_of(path);
   if (!copy) return tl::unexpected(copy.error());
   const std::string file = path_of(*copy);

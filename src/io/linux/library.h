@@ -6,6 +6,9 @@
 
 namespace hookline::io {
 
+// Whether a file is a library for this machine, by its headers; nothing is loaded.
+Result<void> look_at_library(const std::string& path);
+
 class LinuxLibraries final : public Libraries {
  public:
   bool exists(const std::string& path) const override;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "io/linux/transfer.h"
 
 namespace hookline::io {
 
@@ -38,15 +39,6 @@ Result<Fd> local_socket(int flags) {
   Fd descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
   if (!descriptor) return fail(ErrorKind::Io, fmt::format("local socket: {}", reason(errno)));
   return descriptor;
-}
-
-Transfer transfer_of(ssize_t n) {
-  using Outcome = Transfer::Outcome;
-  if (n > 0) return {Outcome::Done, static_cast<size_t>(n), 0};
-  if (n == 0) return {Outcome::Ended, 0, 0};
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {Outcome::WouldBlock, 0, 0};
-  if (errno == EPIPE || errno == ECONNRESET) return {Outcome::Ended, 0, 0};
-  return {Outcome::Failed, 0, errno};
 }
 
 // The directory that it made, or an empty text.

@@ -14,12 +14,13 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/inet_frame.h"
+#include "io/linux/socket_options.h"
 
 namespace hookline::io {
 namespace {
 
 constexpr size_t kBatch = kTurnPacketsMax;
-constexpr uint16_t kVlanIdMask = 0x0FFF;
 constexpr int kNotTried = -1;
 // Up to here, asking every socket costs less than asking epoll which one has something.
 constexpr size_t kFewInterfaces = 4;
@@ -45,18 +46,6 @@ constexpr std::array<sock_filter, 13> kServerFilter = {{
     {BPF_RET | BPF_K, 0, 0, 0x40000},  // the whole frame
     {BPF_RET | BPF_K, 0, 0, 0},
 }};
-constexpr std::array<sock_filter, 1> kNothingFilter = {{{BPF_RET | BPF_K, 0, 0, 0}}};
-
-template <class T>
-int set_option(int fd, int level, int name, const T& value) {
-  return ::setsockopt(fd, level, name, &value, sizeof value);
-}
-
-template <size_t N>
-int set_filter(int fd, const std::array<sock_filter, N>& filter) {
-  const sock_fprog program{N, const_cast<sock_filter*>(filter.data())};
-  return set_option(fd, SOL_SOCKET, SO_ATTACH_FILTER, program);
-}
 
 // As much as was asked for, or as much as the system's limit gives an unprivileged process.
 void set_buffer(int fd, int forced, int limited, uint32_t bytes) {

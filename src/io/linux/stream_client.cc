@@ -8,19 +8,14 @@
 
 #include <cerrno>
 
+#include "io/linux/stream_address.h"
+#include "io/linux/transfer.h"
+
 namespace hookline::io {
 
 namespace {
 
-sockaddr_in socket_address(const StreamAddress& address) {
-  sockaddr_in out{};
-  out.sin_family = AF_INET;
-  out.sin_port = htons(address.port);
-  out.sin_addr.s_addr = htonl(address.address.value);
-  return out;
-}
-
-std::string name_of(const StreamAddress& address) {
+std::string text_of(const StreamAddress& address) {
   return fmt::format("{}:{}", address.address.text(), address.port);
 }
 
@@ -32,9 +27,9 @@ bool wait_for(int fd, short events, int timeout_ms) {
 
 tl::unexpected<Error> not_connected(const StreamAddress& to, int error) {
   if (error == ECONNREFUSED) {
-    return fail(ErrorKind::Missing, name_of(to) + ": nobody listens there");
+    return fail(ErrorKind::Missing, text_of(to) + ": nobody listens there");
   }
-  return system_failure(name_of(to), error);
+  return system_failure(text_of(to), error);
 }
 
 }  // namespace
@@ -62,12 +57,10 @@ Result<StreamClient> StreamClient::connect(const StreamAddress& to, Ipv4 from, i
 }
 
 Transfer StreamClient::read(MutableBytes into, int timeout_ms) {
-  using Outcome = Transfer::Outcome;
-  if (!wait_for(descriptor_.get(), POLLIN, timeout_ms)) return {Outcome::WouldBlock, 0, 0};
-  const ssize_t n = ::recv(descriptor_.get(), into.data(), into.size(), 0);
-  if (n > 0) return {Outcome::Done, static_cast<size_t>(n), 0};
-  if (n == 0) return {Outcome::Ended, 0, 0};
-  return {errno == EAGAIN || errno == EINTR ? Outcome::WouldBlock : Outcome::Failed, 0, errno};
+  if (!wait_for(descriptor_.get(), POLLIN, timeout_ms)) {
+    return {Transfer::Outcome::WouldBlock, 0, 0};
+  }
+  return transfer_of(::recv(descriptor_.get(), into.data(), into.size(), 0));
 }
 
 Result<void> StreamClient::write(Bytes bytes, int timeout_ms) {
@@ -90,7 +83,7 @@ Result<RelaySocket> RelaySocket::open(const StreamAddress& to, Ipv4 from) {
   const int fd = descriptor.get();
   sockaddr_in own = socket_address({from, 67});
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) {
-    return system_failure("the relay's port, " + name_of({from, 67}));
+    return system_failure("the relay's port, " + text_of({from, 67}));
   }
   const sockaddr_in at = socket_address(to);
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) {

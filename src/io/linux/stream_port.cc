@@ -11,27 +11,17 @@
 #include <cerrno>
 
 #include "base/check.h"
+#include "io/linux/stream_address.h"
+#include "io/linux/transfer.h"
 
 namespace hookline::io {
 
 namespace {
 
-constexpr int kBacklog = 128;
+constexpr int kStreamBacklog = 128;
 // A turn's answers find room: the kernel takes them while the peer still reads those before.
 constexpr int kSendBufferBytes = 1 << 20;
 constexpr uint64_t kListenerToken = kStreamListener;
-
-sockaddr_in socket_address(const StreamAddress& address) {
-  sockaddr_in out{};
-  out.sin_family = AF_INET;
-  out.sin_port = htons(address.port);
-  out.sin_addr.s_addr = htonl(address.address.value);
-  return out;
-}
-
-StreamAddress stream_address(const sockaddr_in& address) {
-  return {{ntohl(address.sin_addr.s_addr)}, ntohs(address.sin_port)};
-}
 
 StreamAddress name_of(int fd, decltype(&::getsockname) get) {
   sockaddr_in address{};
@@ -42,15 +32,6 @@ StreamAddress name_of(int fd, decltype(&::getsockname) get) {
 
 void set(int fd, int level, int option, int value) {
   ::setsockopt(fd, level, option, &value, sizeof value);
-}
-
-Transfer transfer_of(ssize_t n) {
-  using Outcome = Transfer::Outcome;
-  if (n > 0) return {Outcome::Done, static_cast<size_t>(n), 0};
-  if (n == 0) return {Outcome::Ended, 0, 0};
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {Outcome::WouldBlock, 0, 0};
-  if (errno == EPIPE) return {Outcome::Ended, 0, 0};
-  return {Outcome::Failed, 0, errno};
 }
 
 }  // namespace
@@ -82,7 +63,8 @@ Result<LinuxStreamPort::Listener> LinuxStreamPort::open_listener(const StreamAdd
     }
     return system_failure("listening at " + name);
   }
-  if (::listen(descriptor.get(), kBacklog) != 0) return system_failure("listening at " + name);
+  if (::listen(descriptor.get(), kStreamBacklog) != 0)
+    return system_failure("listening at " + name);
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kListenerToken;
