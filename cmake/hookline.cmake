@@ -170,17 +170,18 @@ function(hookline_cheap_test_code target)
   endif()
 endfunction()
 
-function(hookline_program name folder)
+# src/FOLDER/main.cc becomes the program, installed to `destination`.
+function(hookline_program name folder destination)
   set(main ${PROJECT_SOURCE_DIR}/src/${folder}/main.cc)
   if(EXISTS ${main})
     add_executable(${name} ${main})
     target_link_libraries(${name} PRIVATE hl_${folder})
-    install(TARGETS ${name} RUNTIME DESTINATION sbin)
+    install(TARGETS ${name} RUNTIME DESTINATION ${destination} COMPONENT server)
   endif()
 endfunction()
 
-# docs/man/NAME.scd becomes NAME. Without scdoc there is no man page, and nothing else changes.
-function(hookline_man_page name)
+# docs/man/NAME.scd becomes NAME.gz. Without scdoc there is no man page, and nothing else changes.
+function(hookline_man_page name component)
   find_program(SCDOC scdoc)
   if(NOT SCDOC)
     message(STATUS "no scdoc: the man page ${name} is not built")
@@ -188,10 +189,26 @@ function(hookline_man_page name)
   endif()
   set(source ${PROJECT_SOURCE_DIR}/docs/man/${name}.scd)
   set(page ${PROJECT_BINARY_DIR}/${name})
-  add_custom_command(OUTPUT ${page} COMMAND sh -c "'${SCDOC}' <'${source}' >'${page}'"
-                     DEPENDS ${source} VERBATIM)
-  add_custom_target(man ALL DEPENDS ${page})
-  install(FILES ${page} DESTINATION share/man/man8)
+  add_custom_command(OUTPUT ${page}.gz BYPRODUCTS ${page} DEPENDS ${source} VERBATIM
+                     COMMAND sh -c "'${SCDOC}' <'${source}' >'${page}'"
+                     COMMAND gzip -9nkf ${page})
+  add_custom_target(man-${name} DEPENDS ${page}.gz)
+  if(NOT TARGET man)
+    add_custom_target(man ALL)
+  endif()
+  add_dependencies(man man-${name})
+  string(REGEX MATCH "[0-9]$" section ${name})
+  install(FILES ${page}.gz DESTINATION share/man/man${section} COMPONENT ${component})
+endfunction()
+
+# A relative link, under the prefix.
+function(hookline_link name target component)
+  get_filename_component(file ${name} NAME)
+  get_filename_component(folder ${name} DIRECTORY)
+  set(link ${PROJECT_BINARY_DIR}/links/${file})
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/links)
+  file(CREATE_LINK ${target} ${link} SYMBOLIC)
+  install(FILES ${link} DESTINATION ${folder} COMPONENT ${component})
 endfunction()
 
 function(hookline_tests)

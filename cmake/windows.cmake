@@ -28,5 +28,6 @@ function(hookline_windows)
             ${PROJECT_BINARY_DIR}/hookline-host.exe
     BYPRODUCTS ${PROJECT_BINARY_DIR}/hookline-host.exe
     COMMENT "Building what runs under Wine" VERBATIM USES_TERMINAL)
-  install(PROGRAMS ${PROJECT_BINARY_DIR}/hookline-host.exe DESTINATION libexec/hookline OPTIONAL)
+  install(PROGRAMS ${PROJECT_BINARY_DIR}/hookline-host.exe DESTINATION libexec/hookline
+          COMPONENT wine OPTIONAL)
 endfunction()

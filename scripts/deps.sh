@@ -2,7 +2,8 @@
 # The one list of Debian 12 packages that this project needs, and their installation.
 #
 #   scripts/deps.sh build        what `./run` needs: compilers, libraries, the demo's client
-#   scripts/deps.sh test         that, and what `./test` needs
+#   scripts/deps.sh packages     that, and what `scripts/packages.sh` needs
+#   scripts/deps.sh test         all of these, and what `./test` needs
 #   scripts/deps.sh --list test  only says what is missing
 #
 # Installs only what is missing, asks nothing, and lets no daemon start.
@@ -15,9 +16,12 @@ build=(
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
   clang python3 scdoc iproute2 procps udhcpc
 )
-test=(
+packages=(
   "${build[@]}"
-  g++-mingw-w64-x86-64-posix
+  g++-mingw-w64-x86-64-posix dpkg-dev file
+)
+test=(
+  "${packages[@]}" adduser
   clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14
   isc-dhcp-client isc-dhcp-relay dhcpcd-base strace socat
 )
@@ -74,9 +78,10 @@ only_list=false
 [[ ${1-} == --list ]] && only_list=true && shift
 case ${1-} in
   build) mapfile -t wanted < <(missing "${build[@]}") ;;
+  packages) mapfile -t wanted < <(missing "${packages[@]}") ;;
   test) mapfile -t wanted < <(missing "${test[@]}") ;;
   *)
-    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

@@ -186,6 +186,7 @@ Result<void> LinuxServer::open_state() {
   auto directory = io::LinuxDirectory::open(config_->server.state_dir);
   if (!directory) return tl::unexpected(directory.error());
   state_dir_ = std::move(*directory);
+  if (auto done = state_dir_->lock(); !done) return done;  // while that may be root's
   auto listener = io::LocalListener::open(config_->server.control, control::kSocketMode);
   if (!listener) return tl::unexpected(listener.error());
   listener_.emplace(std::move(*listener));

@@ -43,6 +43,12 @@ class Machine:
         children = f"/proc/{self.init.pid}/task/{self.init.pid}/children"
         with open(children) as file:
             self.pid = int(file.read().split()[0])
+        lab.sockets.append(self)  # which are closed before the processes
+
+    def close(self):
+        """unshare itself heeds no SIGTERM."""
+        if self.init.running():
+            os.kill(self.pid, signal.SIGTERM)
 
     def is_up(self, folder):
         if not self.init.running():
