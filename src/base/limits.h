@@ -111,8 +111,8 @@ inline constexpr size_t kCalloutHostsMax = 16;
 inline constexpr size_t kCalloutCallsMax = 2 * kTurnPacketsMax;
 // Reports of faults that one host keeps.
 inline constexpr size_t kCalloutFaultsMax = 32;
-// Lines of a helper's output that are logged each time it is looked at; the others wait, and so may
-// who writes them.
+// Lines of a callout's output that are logged in a burst, and in each second after it
+// (callout/helper_output.h); the others are counted.
 inline constexpr size_t kCalloutLinesMax = 1024;
 
 // --- filter --------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 #include "callout/callouts.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -42,7 +44,10 @@ void Callouts::start(Hosts hosts) {
 
 void Callouts::stop() {
   stop_without_waiting();
-  while (!leaving_.empty()) leaving_.pop_back();
+  while (!leaving_.empty()) {
+    remember_faults(*leaving_.back());
+    leaving_.pop_back();
+  }
 }
 
 void Callouts::stop_without_waiting() {
@@ -51,10 +56,19 @@ void Callouts::stop_without_waiting() {
   retire_idle_formers();
   CHECK(formers_.empty(), "no packet is inside");
   while (!hosts_.empty()) {
-    if (!hosts_.back()->unload()) leaving_.push_back(std::move(hosts_.back()));
+    if (hosts_.back()->unload()) {
+      remember_faults(*hosts_.back());
+    } else {
+      leaving_.push_back(std::move(hosts_.back()));
+    }
     hosts_.pop_back();
   }
   wanted_ = 0;
+}
+
+bool Callouts::any_stopping() const {
+  return std::any_of(leaving_.begin(), leaving_.end(),
+                     [](const auto& host) { return !host->has_stopped(); });
 }
 
 // --- one after the other ---------------------------------------------------------------------
@@ -162,12 +176,12 @@ Batch<Admitted> Callouts::new_packets(Batch<Admitted> admitted) {
     const Packet& packet = a.packet();
     slots_[packet.slot] = {0, false, 0, packet.ingress.link->primary().value};
   }
-  std::array<bool, kTurnPacketsMax> refused{};
+  std::array<std::optional<Drop>, kTurnPacketsMax> refused{};
   for (size_t host = 0; host < hosts_.size(); ++host) new_packets_of(host, admitted, refused);
   Batch<Admitted> accepted;
   for (size_t i = 0; i < admitted.size(); ++i) {
     if (refused[i]) {
-      endings_.drop(std::move(admitted[i]), Drop::RefusedByCallout);
+      endings_.drop(std::move(admitted[i]), *refused[i]);
     } else {
       accepted.push(std::move(admitted[i]));
     }
@@ -176,7 +190,8 @@ Batch<Admitted> Callouts::new_packets(Batch<Admitted> admitted) {
   return accepted;
 }
 
-void Callouts::new_packets_of(size_t host, Batch<Admitted>& admitted, std::span<bool> refused) {
+void Callouts::new_packets_of(size_t host, Batch<Admitted>& admitted,
+                              std::span<std::optional<Drop>> refused) {
   std::array<uint16_t, kTurnPacketsMax> places;
   calls_.clear();
   for (size_t i = 0; i < admitted.size(); ++i) {
@@ -195,7 +210,9 @@ void Callouts::new_packets_of(size_t host, Batch<Admitted>& admitted, std::span<
     Packet& packet = admitted[places[n]].packet();
     SlotState& slot = slots_[packet.slot];
     slot.hosts = static_cast<uint8_t>(host + 1);
-    refused[places[n]] = !call.process_it;
+    if (!call.process_it) {
+      refused[places[n]] = call.away ? Drop::CalloutAway : Drop::RefusedByCallout;
+    }
     if (!call.changed) continue;
     CHECK(call.size != 0 && call.size <= kPacketBytesMax, "a host answers within bounds");
     packet.request_size = static_cast<uint16_t>(call.size);
@@ -251,7 +268,7 @@ void Callouts::replies_of(size_t host, Batch<Reply>& replies, std::span<bool> su
     packet.reply_size = static_cast<uint16_t>(call.size);
     packet.reply_edited = true;
     suppressed[places[n]] = call.size == 0;
-    observe(packet, n, Hook::PktSend, host, packet.reply());
+    if (!call.away) observe(packet, n, Hook::PktSend, host, packet.reply());
   }
   before_.clear();
 }
@@ -375,15 +392,33 @@ void Callouts::run_queue_of(size_t host) {
 
 void Callouts::turn_ended() {
   if (!leaving_.empty()) {
-    std::erase_if(leaving_, [](const auto& host) { return host->unload(); });
+    std::erase_if(leaving_, [this](const auto& host) {
+      if (!host->unload()) return false;
+      remember_faults(*host);
+      return true;
+    });
   }
   if (empty()) return;
   flush();
-  for (const auto& host : hosts_) host->turn_ended();
+  bool has_more_hooks = false;
+  for (size_t i = 0; i < hosts_.size(); ++i) {
+    hosts_[i]->turn_ended();
+    // One that was started again may be another build.
+    has_more_hooks = has_more_hooks || (hosts_[i]->hooks() & ~hooks_[i]) != 0;
+  }
+  if (has_more_hooks) find_wanted();
   if (!formers_.empty()) {
     for (const Former& former : formers_) former.host->turn_ended();
     retire_idle_formers();
   }
+}
+
+int64_t Callouts::next_due_ns() const {
+  int64_t due_ns = std::numeric_limits<int64_t>::max();
+  for (const auto& host : hosts_) due_ns = std::min(due_ns, host->next_due_ns());
+  for (const auto& host : leaving_) due_ns = std::min(due_ns, host->next_due_ns());
+  for (const Former& former : formers_) due_ns = std::min(due_ns, former.host->next_due_ns());
+  return due_ns;
 }
 
 // --- views ----------------------------------------------------------------------------------
@@ -406,11 +441,21 @@ std::vector<HostStats> Callouts::stats() const {
   return stats;
 }
 
-std::vector<FaultReport> Callouts::faults() const {
-  std::vector<FaultReport> faults;
-  for (const auto& host : hosts_) {
-    for (FaultReport& fault : host->faults()) faults.push_back(std::move(fault));
+void Callouts::remember_faults(const Host& host) {
+  for (FaultReport& fault : host.faults()) {
+    if (past_faults_.size() == kCalloutFaultsMax) past_faults_.pop_front();
+    past_faults_.push_back(std::move(fault));
   }
+}
+
+std::vector<FaultReport> Callouts::faults() const {
+  std::vector<FaultReport> faults(past_faults_.begin(), past_faults_.end());
+  const auto add = [&faults](const Host& host) {
+    for (FaultReport& fault : host.faults()) faults.push_back(std::move(fault));
+  };
+  for (const auto& host : leaving_) add(*host);
+  for (const Former& former : formers_) add(*former.host);
+  for (const auto& host : hosts_) add(*host);
   return faults;
 }
 

@@ -21,6 +21,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -64,6 +65,8 @@ class Callouts {
   void stop_without_waiting();
   // Are there hosts that do?
   bool any_unloading() const { return !leaving_.empty(); }
+  // Are there hosts among them whose STOP has not been called yet?
+  bool any_stopping() const;
   // PAUSE and CONTINUE.
   void control(Control code);
 
@@ -71,8 +74,8 @@ class Callouts {
   // Is there anybody to be told? So that callers need not gather what nobody wants.
   bool wants(Hook hook) const { return (wanted_ & hook_bit(hook)) != 0; }
 
-  // NewPkt for each packet. What is refused is dropped as RefusedByCallout; edited requests have
-  // their new bytes and size. REQUIRES: Packet::ingress.link is set.
+  // NewPkt for each packet. What is refused is dropped as RefusedByCallout or CalloutAway; edited
+  // requests have their new bytes and size. REQUIRES: Packet::ingress.link is set.
   Batch<Admitted> new_packets(Batch<Admitted> admitted);
   // HandleOptions for each request.
   void options(Batch<Request>& requests);
@@ -94,10 +97,12 @@ class Callouts {
   void flush();
   // The end of a turn: flush(), and the hosts may wake who works for them.
   void turn_ended();
+  // When turn_ended() is due, whether or not there is anything else to do.
+  int64_t next_due_ns() const;
 
   // One per host, in order. Allocates.
   std::vector<HostStats> stats() const;
-  // Of all hosts that are loaded. Allocates.
+  // Of all hosts that are loaded, and the last kCalloutFaultsMax of those before. Allocates.
   std::vector<FaultReport> faults() const;
 
  private:
@@ -129,8 +134,10 @@ class Callouts {
   Former* former_of(size_t host, uint32_t slot);
   void retire_idle_formers();
   void find_wanted();
+  void remember_faults(const Host& host);
   void queue_packet(Call call, const Packet& packet);
-  void new_packets_of(size_t host, Batch<Admitted>& admitted, std::span<bool> refused);
+  void new_packets_of(size_t host, Batch<Admitted>& admitted,
+                      std::span<std::optional<Drop>> refused);
   void replies_of(size_t host, Batch<Reply>& replies, std::span<bool> suppressed);
   void remember_before(const Packet& packet, size_t index, Bytes bytes);
   void observe(const Packet& packet, size_t index, Hook hook, size_t host, Bytes after);
@@ -143,6 +150,7 @@ class Callouts {
   HookSet wanted_ = 0;           // of any host
   std::vector<Former> formers_;  // capacity kCalloutHostsMax
   Hosts leaving_;                // unload, and no packet of theirs is inside
+  std::deque<FaultReport> past_faults_;
   std::vector<SlotState> slots_;
   std::vector<Call> queue_;    // capacity kCalloutCallsMax
   std::vector<Route> routes_;  // of the calls in queue_

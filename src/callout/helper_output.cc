@@ -6,8 +6,9 @@
 #include <charconv>
 #include <cstring>
 #include <optional>
+#include <utility>
 
-#include "base/limits.h"
+#include "base/time.h"
 #include "callout/services.h"
 
 namespace hookline::callout {
@@ -53,39 +54,60 @@ std::string output_line(uint32_t severity, std::string_view source, uint32_t eve
   return line += '\n';
 }
 
-void HelperOutput::read(io::HelperProcess& process) {
-  for (size_t lines = 0; lines < kCalloutLinesMax;) {
-    auto* const at = reinterpret_cast<uint8_t*>(buffer_.data());
-    const size_t size = process.read_output({at + held_, buffer_.size() - held_});
-    if (size == 0) return;
-    lines += take_lines(held_ + size);
-  }
+void OutputLimit::tell(std::string_view callout, int64_t now_ns, bool is_last, Logger& log) {
+  left_out_ += lines_.take_suppressed();
+  if (left_out_ == 0 || (!is_last && now_ns - told_ns_ < kNsPerSecond)) return;
+  told_ns_ = now_ns;
+  log.warning("a callout says too much; lines of it are left out",
+              {{"callout", callout}, {"lines", std::exchange(left_out_, 0)}});
 }
 
-size_t HelperOutput::take_lines(size_t size) {
+void HelperOutput::read(io::HelperProcess& process, int64_t now_ns) {
+  size_t taken = 0;
+  for (int reads = 0; reads < kOutputReadsAtOnce && taken < kOutputBytesAtOnce; ++reads) {
+    auto* const at = reinterpret_cast<uint8_t*>(buffer_.data());
+    const size_t size = process.read_output({at + held_, buffer_.size() - held_});
+    if (size == 0) break;
+    taken += size;
+    take_lines(held_ + size, now_ns);
+  }
+  limit_.tell(callout_, now_ns, false, log_);
+}
+
+void HelperOutput::read_now_and_then(io::HelperProcess& process, int64_t now_ns) {
+  if (now_ns >= pause_until_ns_) read(process, now_ns);
+}
+
+void HelperOutput::take_lines(size_t size, int64_t now_ns) {
   std::string_view left(buffer_.data(), size);
-  size_t lines = 0;
-  for (; !left.empty(); ++lines) {
+  while (!left.empty()) {
     const size_t end = left.find('\n');
     // A line that fills the buffer is cut.
     if (end == std::string_view::npos && left.size() < kLineBytesMax) break;
     const size_t length = std::min(end, kLineBytesMax);
-    log_line(left.substr(0, length));
+    take_line(left.substr(0, length), now_ns);
     left.remove_prefix(std::min(left.size(), end == length ? length + 1 : length));
   }
   held_ = left.size();
   std::memmove(buffer_.data(), left.data(), held_);
-  return lines;
 }
 
-void HelperOutput::end() {
-  if (held_ != 0) log_line({buffer_.data(), held_});
+void HelperOutput::end(int64_t now_ns) {
+  if (held_ != 0) take_line({buffer_.data(), held_}, now_ns);
   held_ = 0;
+  limit_.tell(callout_, now_ns, true, log_);
+}
+
+void HelperOutput::take_line(std::string_view line, int64_t now_ns) {
+  if (line.ends_with('\r')) line.remove_suffix(1);  // Windows ends lines with it
+  if (!limit_.allows(now_ns)) {
+    pause_until_ns_ = now_ns + kOutputPauseNs;
+  } else if (!line.empty()) {
+    log_line(line);
+  }
 }
 
 void HelperOutput::log_line(std::string_view line) {
-  if (line.ends_with('\r')) line.remove_suffix(1);  // Windows ends lines with it
-  if (line.empty()) return;
   if (line.front() == kMark) {
     std::string_view rest = line.substr(1);
     const auto severity = number(part(rest));

@@ -77,6 +77,14 @@ HookRunner::HookRunner(const DHCP_CALLOUT_TABLE& table, size_t slots, io::Memory
       buffers_(slots * kSlotBytes),
       contexts_(slots) {}
 
+void HookRunner::make_real() {
+  buffers_.make_real(buffers_.size());
+  for (uint32_t slot = 0; slot < contexts_.size(); ++slot) {
+    lay_guards(buffers_of(slot));
+    contexts_[slot].guarded = true;
+  }
+}
+
 uint8_t* HookRunner::buffers_of(uint32_t slot) {
   CHECK(slot < contexts_.size(), "a slot of the packet pool");
   return static_cast<uint8_t*>(buffers_.data()) + slot * kSlotBytes;

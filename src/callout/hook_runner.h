@@ -41,6 +41,10 @@ class HookRunner {
   HookRunner(const HookRunner&) = delete;
   HookRunner& operator=(const HookRunner&) = delete;
 
+  // Touches the memory of all packets, so that none of their first calls has to wait for the
+  // system's pages, which takes milliseconds on a busy machine.
+  void make_real();
+
   HookSet hooks() const { return hooks_; }
   // What Host::run() promises, for one call.
   void run(Call& call);

@@ -19,6 +19,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -107,6 +108,7 @@ struct Call {
   // The host's copy of the request is not what the server has: `buffer` and `size` are.
   bool refresh = false;
   bool process_it = true;   // answer of NewPkt: ProcessIt
+  bool away = false;        // answer: nobody was asked, and on-fault = "closed" answers
   bool changed = false;     // answer of NewPkt and PktSend: buffer or size are others now
   uint32_t slot = kNoSlot;  // Packet::slot; kNoSlot for Control and DeleteClient
   uint32_t code = 0;        // ControlCode; of Control: Control
@@ -185,8 +187,12 @@ class Host {
   // Nothing more comes at all, and STOP was the last: begins to unload the callout, and does not
   // wait for it. True: the host may be destroyed without waiting. Again until then.
   virtual bool unload() { return true; }
+  // After unload(): its STOP has been called, or never will be.
+  virtual bool has_stopped() const { return true; }
   // Nothing more comes this turn: a host may wake up who works for it.
   virtual void turn_ended() {}
+  // When it wants turn_ended() or unload() at the latest, though nothing comes.
+  virtual int64_t next_due_ns() const { return std::numeric_limits<int64_t>::max(); }
   // Allocates.
   virtual HostStats stats() const = 0;
   // The last kCalloutFaultsMax, oldest first. Allocates.

@@ -63,7 +63,8 @@ class AnyHost : public ::testing::TestWithParam<Where> {
     options.slots = 4;
     auto host =
         std::make_unique<IsolatedHost>(options, std::vector<uint8_t>{}, *helpers_, clock_, *log_);
-    EXPECT_FALSE(host->load(1'000'000'000).has_value());
+    EXPECT_FALSE(host->begin_load().has_value());
+    EXPECT_FALSE(host->finish_load(1'000'000'000).has_value());
     host_ = std::move(host);
   }
   // What nobody waits for may run later: now it has run, and is counted.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -18,20 +19,20 @@ constexpr int64_t kSpinNsMax = 20'000;
 constexpr int64_t kSpinNsMin = 1'000;
 // A helper that ended is noticed within this, whether or not anybody waits for it.
 constexpr int64_t kLookNs = 5 * kMs;
-constexpr int64_t kLoadTimeoutNs = 10 * kNsPerSecond;
 // A helper that served this long has recovered from the fault before.
 constexpr int64_t kHealthyNs = 60 * kNsPerSecond;
 // From the end of a helper to its report, if nobody says that it is gone.
 constexpr int64_t kReportNs = kNsPerSecond;
 // For a callout that makes progress while it unloads.
 constexpr int64_t kUnloadLongestNs = 10 * kNsPerSecond;
-// Budgets are counted in this many steps, so that a pause of the whole machine costs only one.
-constexpr int64_t kBudgetSteps = 4;
-// A helper that never gets a processor is given up after so many budgets and a second.
-constexpr int64_t kStarvedBudgets = 20;
 
 std::string shared_text(const std::array<char, sizeof(ring::Outcome::text)>& text, uint32_t size) {
   return {text.data(), std::min<size_t>(size, text.size())};
+}
+
+// As one that was asked to.
+bool ended_well(const io::HelperEnd& end) {
+  return end.how == io::HelperEnd::How::Exited && end.code == 0;
 }
 
 // How it ended by itself, and where, if it could write that down.
@@ -51,11 +52,13 @@ IsolatedHost::IsolatedHost(Options options, std::vector<uint8_t> setup, io::Help
       clock_(clock),
       log_(log),
       ledger_(options_.name, options_.slow_ns, clock, log),
-      slots_(options_.slots, 0) {
+      slots_(options_.slots) {
   // With one processor the helper can't answer while the server looks.
   if (helpers_.processors() > 1) spin_ns_max_ = kSpinNsMax;
   spin_ns_ = spin_ns_max_;
 }
+
+void IsolatedHost::read_output(Helper& helper) { helper.output->read(*helper.process, now_ns()); }
 
 IsolatedHost::~IsolatedHost() {
   while (!unload()) {
@@ -66,6 +69,7 @@ IsolatedHost::~IsolatedHost() {
 
 bool IsolatedHost::unload() {
   const int64_t now = now_ns();
+  looked_ns_ = now;
   if (!failed_.empty()) look_at_failed(now);
   if (state_ != State::Serving) return failed_.empty();
   if (unload_until_ns_ == 0) {
@@ -76,22 +80,38 @@ bool IsolatedHost::unload() {
     unload_longest_ns_ = now + kUnloadLongestNs;
   }
   const uint32_t taken = helper_.ring->taken();
-  const bool ended = helper_.process->ended().has_value();
-  helper_.output->read(*helper_.process);
+  const std::optional<io::HelperEnd> end = helper_.process->ended();
+  read_output(helper_);
   if (!take_answers()) return failed_.empty();
   // What it was given before STOP may take its time, on a busy machine.
   if (helper_.ring->taken() != taken) {
     unload_until_ns_ =
         std::min(now + options_.hosting.budget_ns + kNsPerSecond, unload_longest_ns_);
   }
-  if (ended) {
-    helper_.output->end();
+  if (end && !(helper_.ring->is_idle() && ended_well(*end))) {
+    fail_helper("");  // in STOP, or while it was unloaded
+  } else if (end) {
+    helper_.output->end(now_ns());
     helper_ = {};
     state_ = State::Unloaded;
   } else if (now >= unload_until_ns_) {
     fail_helper("it did not unload within its budget and a second");
   }
   return state_ != State::Serving && failed_.empty();
+}
+
+bool IsolatedHost::has_stopped() const {
+  return state_ != State::Serving || helper_.ring->is_idle();
+}
+
+int64_t IsolatedHost::next_due_ns() const {
+  int64_t due_ns = std::numeric_limits<int64_t>::max();
+  if (!failed_.empty() || state_ == State::Starting || unload_until_ns_ != 0 ||
+      (state_ == State::Serving && look_due_)) {
+    due_ns = looked_ns_ + kLookNs;
+  }
+  if (state_ == State::Waiting) due_ns = std::min(due_ns, start_ns_);
+  return due_ns;
 }
 
 // --- starting -------------------------------------------------------------------------------
@@ -112,15 +132,20 @@ Result<IsolatedHost::Helper> IsolatedHost::start_helper() {
   Helper helper;
   helper.process = std::move(*process);
   helper.ring = std::make_unique<RingClient>(helper.process->memory());
-  helper.output = std::make_unique<HelperOutput>(options_.name, log_);
+  helper.output = std::make_unique<HelperOutput>(options_.name, output_limit_, log_);
   return helper;
 }
 
-std::optional<LoadFailure> IsolatedHost::load(int64_t timeout_ns) {
+std::optional<LoadFailure> IsolatedHost::begin_load() {
   auto started = start_helper();
   if (!started) return LoadFailure{false, started.error().text};
   helper_ = std::move(*started);
-  const int64_t until = now_ns() + timeout_ns;
+  start_ns_ = now_ns();
+  return std::nullopt;
+}
+
+std::optional<LoadFailure> IsolatedHost::finish_load(int64_t timeout_ns) {
+  const int64_t until = start_ns_ + timeout_ns;
   const ring::Header& header = helper_.header();
   const auto stage = [&] {
     return static_cast<ring::Stage>(header.stage.load(std::memory_order_acquire));
@@ -128,10 +153,10 @@ std::optional<LoadFailure> IsolatedHost::load(int64_t timeout_ns) {
   std::optional<io::HelperEnd> end;
   while (stage() == ring::Stage::Loading && !end && now_ns() < until) {
     helper_.process->wait(10 * kMs);
-    helper_.output->read(*helper_.process);
+    read_output(helper_);
     end = helper_.process->ended();
   }
-  helper_.output->read(*helper_.process);
+  read_output(helper_);
   const ring::Outcome outcome = ring::read_once(header.outcome);
   const std::string text = shared_text(outcome.text, outcome.text_size);
   if (stage() == ring::Stage::Serving) {
@@ -143,7 +168,7 @@ std::optional<LoadFailure> IsolatedHost::load(int64_t timeout_ns) {
     generation_ = 1;
     return std::nullopt;
   }
-  helper_.output->end();
+  helper_.output->end(now_ns());
   if (stage() == ring::Stage::Failed) return LoadFailure{outcome.exception != 0, text};
   if (!end)
     return LoadFailure{true, fmt::format("not loaded after {} s", timeout_ns / kNsPerSecond)};
@@ -164,23 +189,31 @@ void IsolatedHost::try_start(int64_t now_ns) {
 }
 
 void IsolatedHost::look_at_starting(int64_t now_ns) {
-  helper_.output->read(*helper_.process);
+  helper_.output->read_now_and_then(*helper_.process, now_ns);
   const ring::Header& header = helper_.header();
   const auto stage = static_cast<ring::Stage>(header.stage.load(std::memory_order_acquire));
   if (stage == ring::Stage::Serving) return serve_again();
   if (stage == ring::Stage::Failed) {
     const ring::Outcome outcome = ring::read_once(header.outcome);
     fail_helper("not loaded again: " + shared_text(outcome.text, outcome.text_size));
-  } else if (helper_.process->ended()) {
-    fail_helper("not loaded again");
+  } else if (const auto end = helper_.process->ended()) {
+    fail_helper("not loaded again: " + end->text());
   } else if (now_ns - start_ns_ > kLoadTimeoutNs) {
     fail_helper(fmt::format("not loaded again within {} s", kLoadTimeoutNs / kNsPerSecond));
   }
 }
 
 void IsolatedHost::serve_again() {
+  // The file may be another one by now.
+  const ring::Outcome outcome = ring::read_once(helper_.header().outcome);
+  path_ = shared_text(outcome.text, outcome.text_size);
+  hooks_ = static_cast<HookSet>(outcome.hooks);
+  is_wine_ = outcome.wine != 0;
   state_ = State::Serving;
   ++generation_;
+  seen_taken_ = 0;
+  seen_ns_ = now_ns();
+  seen_processor_.progressed();
   log_.info("callout restarted", {{"callout", options_.name}, {"faults", fault_count_}});
   Call call;
   for (const auto& [told, code] :
@@ -193,6 +226,10 @@ void IsolatedHost::serve_again() {
 }
 
 void IsolatedHost::schedule_start(int64_t now_ns) {
+  if (unload_until_ns_ != 0) {
+    state_ = State::Unloaded;
+    return;
+  }
   const CalloutHosting& hosting = options_.hosting;
   if (faults_in_row_ >= hosting.faults_max) {
     state_ = State::Quarantined;
@@ -213,9 +250,12 @@ void IsolatedHost::schedule_start(int64_t now_ns) {
 void IsolatedHost::look() {
   const int64_t now = now_ns();
   if (!failed_.empty()) look_at_failed(now);
+  const bool is_due = now - looked_ns_ >= kLookNs;
+  if (is_due) looked_ns_ = now;
+  look_due_ = !is_due;
   switch (state_) {
     case State::Serving:
-      if (now - looked_ns_ >= kLookNs) look_at_serving(now);
+      if (is_due) look_at_serving(now);
       break;
     case State::Starting:
       look_at_starting(now);
@@ -230,7 +270,6 @@ void IsolatedHost::look() {
 }
 
 void IsolatedHost::look_at_serving(int64_t now_ns) {
-  looked_ns_ = now_ns;
   if (faults_in_row_ != 0 && now_ns - start_ns_ > kHealthyNs) faults_in_row_ = 0;
   if (!take_answers()) return;
   if (helper_.process->ended()) {
@@ -240,26 +279,17 @@ void IsolatedHost::look_at_serving(int64_t now_ns) {
   if (helper_.ring->is_idle() || helper_.ring->taken() != seen_taken_) {
     seen_taken_ = helper_.ring->taken();
     seen_ns_ = now_ns;
-    seen_cpu_ns_.reset();
+    seen_processor_.progressed();
   } else if (now_ns - seen_ns_ > std::max(10 * options_.hosting.budget_ns, kNsPerSecond) &&
-             hangs(seen_cpu_ns_)) {
+             seen_processor_.hangs(*helper_.process, options_.hosting.budget_ns)) {
     fail_helper("took much longer than its budget");
   }
-}
-
-bool IsolatedHost::hangs(std::optional<int64_t>& cpu_ns) {
-  const auto activity = helper_.process->activity();
-  if (!activity) return true;
-  const bool asked_first = !cpu_ns;
-  if (asked_first) cpu_ns = activity->cpu_ns;
-  if (!activity->is_runnable) return true;
-  return !asked_first && activity->cpu_ns - *cpu_ns >= options_.hosting.budget_ns;
 }
 
 void IsolatedHost::turn_ended() {
   look();
   if (state_ != State::Serving) return;
-  helper_.output->read(*helper_.process);
+  helper_.output->read_now_and_then(*helper_.process, now_ns());
   if (!helper_.ring->is_idle() && take_answers()) publish(true);
 }
 
@@ -288,7 +318,7 @@ bool IsolatedHost::is_for_helper(Call& call) {
   const bool ends_slot = call.hook == Hook::PktDrop && call.code == kDropProcessed;
   if (call.slot != kNoSlot) {
     CHECK(call.slot < slots_.size(), "a slot of the packet pool");
-    uint32_t& whose = slots_[call.slot];
+    uint32_t& whose = slots_[call.slot].generation;
     if (call.hook == Hook::NewPkt) whose = state_ == State::Serving ? generation_ : 0;
     const bool ours = whose == generation_ && whose != 0 && state_ == State::Serving;
     const bool lost = whose != 0 && !ours;  // it was another's, which has failed
@@ -307,6 +337,7 @@ bool IsolatedHost::is_for_helper(Call& call) {
 void IsolatedHost::without(Call& call) {
   ++missed_;
   if (options_.hosting.on_fault == OnFault::Open) return;
+  call.away = true;
   if (call.hook == Hook::NewPkt) call.process_it = false;
   if (call.hook == Hook::PktSend) {
     call.size = 0;
@@ -321,6 +352,7 @@ bool IsolatedHost::put(Call& call, uint32_t& wanted) {
   }
   const bool wants_answer = (call.hook == Hook::NewPkt || call.hook == Hook::PktSend) &&
                             (hooks_ & hook_bit(call.hook)) != 0;
+  if (call.hook == Hook::NewPkt) slots_[call.slot].record = helper_.ring->next();
   helper_.ring->put(call, wants_answer);
   if (wants_answer) wanted = helper_.ring->next();
   return true;
@@ -356,36 +388,40 @@ bool IsolatedHost::wait_for(uint32_t wanted) {
   } else {
     spin_ns_ = spin_ns_ / 2 < kSpinNsMin ? 0 : spin_ns_ / 2;
   }
-  const int64_t budget_ns = options_.hosting.budget_ns;
-  const int64_t step_ns = std::max<int64_t>(budget_ns / kBudgetSteps, 1);
-  int64_t waited_ns = 0;
-  std::optional<int64_t> cpu_ns;
+  CallWatch watch(options_.hosting.budget_ns, now_ns());
   for (;;) {
     const uint32_t before = helper_.ring->taken();
     if (!take_answers()) return false;
     if (has_reached(wanted)) return true;
-    if (helper_.ring->taken() != before) {
-      waited_ns = 0;
-      cpu_ns.reset();
+    if (helper_.ring->taken() != before) watch.progressed();
+    const uint32_t written = helper_.header().fault.written.load(std::memory_order_acquire);
+    if (written != 0) return fail_helper(written == 1 ? "" : "wrote nonsense into the ring");
+    if (watch.is_over(now_ns(), *helper_.process)) {
+      // It may just have gone to sleep, with its work done.
+      if (!take_answers()) return false;
+      if (has_reached(wanted)) return true;
+      if (helper_.ring->taken() != before) continue;
+      return fail_helper(
+          fmt::format("took longer than its budget of {} us", options_.hosting.budget_ns / 1000));
     }
-    if (helper_.header().fault.written.load(std::memory_order_acquire) != 0) {
-      return fail_helper("");
-    }
-    // From the first step on: what it gets of a processor counts.
-    const bool overdue = waited_ns >= step_ns && hangs(cpu_ns) && waited_ns >= budget_ns;
-    if (overdue || waited_ns >= kStarvedBudgets * budget_ns + kNsPerSecond) {
-      return fail_helper(fmt::format("took longer than its budget of {} us", budget_ns / 1000));
-    }
-    const int64_t asleep_ns = now_ns();
-    if (helper_.ring->prepare_sleep(wanted)) helper_.process->wait(step_ns);
+    if (helper_.ring->prepare_sleep(wanted)) helper_.process->wait(watch.step_ns());
     helper_.ring->end_sleep();
-    waited_ns += std::min(now_ns() - asleep_ns, step_ns);
-    helper_.output->read(*helper_.process);
+    watch.woke(now_ns());
+    read_output(helper_);
     if (helper_.process->ended()) {
       if (!take_answers()) return false;
       return has_reached(wanted) || fail_helper("");
     }
+    if (is_cut_off()) return fail_helper("closed what it answers by");
   }
+}
+
+// One that ends is so for a moment, too.
+bool IsolatedHost::is_cut_off() {
+  if (!helper_.process->is_cut_off()) return false;
+  const int64_t now = now_ns();
+  if (helper_.cut_off_ns == 0) helper_.cut_off_ns = now;
+  return now - helper_.cut_off_ns >= kLookNs;
 }
 
 bool IsolatedHost::take_answers() {
@@ -424,6 +460,8 @@ bool IsolatedHost::fail_helper(std::string what) {
     ++faults_by_hook_[static_cast<size_t>(at->hook)];
     if (at->call != nullptr && at->hook == Hook::NewPkt) {
       failed.report.request.assign(at->call->buffer, at->call->buffer + at->call->size);
+    } else if (at->slot != kNoSlot) {
+      failed.report.request = helper_.ring->packet_of(slots_[at->slot].record);
     }
   }
   while (const auto asked = helper_.ring->give_up_one()) {
@@ -446,8 +484,9 @@ bool IsolatedHost::fail_helper(std::string what) {
 
 void IsolatedHost::look_at_failed(int64_t now_ns) {
   for (Failed& failed : failed_) {
-    failed.helper.output->read(*failed.helper.process);
+    failed.helper.output->read_now_and_then(*failed.helper.process, now_ns);
     if (!failed.helper.process->ended() && now_ns < failed.give_up_ns) continue;
+    read_output(failed.helper);  // its last words
     report(failed);
     failed.helper.process.reset();
   }
@@ -455,7 +494,7 @@ void IsolatedHost::look_at_failed(int64_t now_ns) {
 }
 
 void IsolatedHost::report(Failed& failed) {
-  failed.helper.output->end();
+  failed.helper.output->end(now_ns());
   FaultReport& report = failed.report;
   const ring::Header& header = failed.helper.header();
   const std::optional<io::HelperEnd> end = failed.helper.process->ended();
@@ -467,12 +506,15 @@ void IsolatedHost::report(Failed& failed) {
   if (report.request.empty() && place && packet.size <= packet.bytes.size()) {
     report.request.assign(packet.bytes.begin(), packet.bytes.begin() + packet.size);
   }
-  log_.error("a callout failed; packets go on, and it is started again",
-             {{"event", 1031},
-              {"dll", report.callout},
-              {"hook", report.hook.empty() ? "none" : report.hook},
-              {"what", report.what},
-              {"request", to_hex(report.request)}});
+  const std::string_view outcome =
+      state_ == State::Unloaded      ? "a callout failed; it was being unloaded"
+      : state_ == State::Quarantined ? "a callout failed; packets go on without it"
+                                     : "a callout failed; packets go on, and it is started again";
+  log_.error(outcome, {{"event", 1031},
+                       {"dll", report.callout},
+                       {"hook", report.hook.empty() ? "none" : report.hook},
+                       {"what", report.what},
+                       {"request", to_hex(report.request)}});
   if (faults_.size() == kCalloutFaultsMax) faults_.pop_front();
   faults_.push_back(std::move(report));
 }

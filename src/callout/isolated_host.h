@@ -7,7 +7,7 @@
 // One that keeps failing is left alone until the callouts are loaded again. A packet whose NewPkt
 // one helper saw gets no hook of the next one.
 //
-// Packet thread, but for load(): before the host has anything to do, on any. After it nothing here
+// Packet thread, but for loading: before the host has anything to do, on any. After it nothing here
 // waits longer than a call's budget, but for the destructor. Allocates when something goes wrong,
 // and for lines of the callout's log.
 #pragma once
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "callout/call_watch.h"
 #include "callout/helper_output.h"
 #include "callout/host.h"
 #include "callout/ledger.h"
@@ -29,6 +30,9 @@
 #include "line/config.h"
 
 namespace hookline::callout {
+
+// For a helper, to load its callout.
+inline constexpr int64_t kLoadTimeoutNs = 10 * kNsPerSecond;
 
 class IsolatedHost final : public Host {
  public:
@@ -45,13 +49,17 @@ class IsolatedHost final : public Host {
   // Lets the callout unload: its budget and a second from its last progress on, 10 s at most.
   ~IsolatedHost() override;
 
-  // Starts the helper and waits until it has loaded the callout. Once, before anything else.
-  std::optional<LoadFailure> load(int64_t timeout_ns);
+  // Starts the helper. Once, before anything else.
+  std::optional<LoadFailure> begin_load();
+  // Waits until it has loaded the callout. Once, after begin_load().
+  std::optional<LoadFailure> finish_load(int64_t timeout_ns);
 
   std::string_view name() const override { return options_.name; }
   HookSet hooks() const override { return hooks_; }
   void run(std::span<Call> calls) override;
   bool unload() override;
+  bool has_stopped() const override;
+  int64_t next_due_ns() const override;
   void turn_ended() override;
   HostStats stats() const override;
   std::vector<FaultReport> faults() const override { return {faults_.begin(), faults_.end()}; }
@@ -63,6 +71,7 @@ class IsolatedHost final : public Host {
     std::unique_ptr<io::HelperProcess> process;
     std::unique_ptr<RingClient> ring;
     std::unique_ptr<HelperOutput> output;
+    int64_t cut_off_ns = 0;  // since when it can't call back; 0: it can
     ring::Header& header() const { return ring::View(process->memory()).header(); }
   };
   // One that failed, until it is gone and can be reported.
@@ -74,6 +83,7 @@ class IsolatedHost final : public Host {
   };
 
   Result<Helper> start_helper();
+  void read_output(Helper& helper);
   void look();
   void look_at_starting(int64_t now_ns);
   void look_at_serving(int64_t now_ns);
@@ -90,9 +100,7 @@ class IsolatedHost final : public Host {
   bool wait_for(uint32_t wanted);
   bool spin_for(uint32_t wanted);
   bool take_answers();
-  // It made no progress for as long as it may. Is that its own doing? Not where it wants to run and
-  // has not had so much of a processor since `cpu_ns`, which is set when it is asked first.
-  bool hangs(std::optional<int64_t>& cpu_ns);
+  bool is_cut_off();
   bool has_reached(uint32_t wanted) const;
   void note(const RingClient::Answered& answered);
   void note_caught(Hook hook, std::string_view what);
@@ -111,18 +119,24 @@ class IsolatedHost final : public Host {
   std::string path_;
   HookSet hooks_ = 0;
   bool is_wine_ = false;
+  OutputLimit output_limit_;  // of all its helpers together
 
   State state_ = State::Waiting;
   Helper helper_;
-  uint32_t generation_ = 0;      // counts helpers; 0: none yet
-  std::vector<uint32_t> slots_;  // by slot: whose packet it is; 0: nobody's
-  std::vector<Failed> failed_;   // being ended
+  uint32_t generation_ = 0;  // counts helpers; 0: none yet
+  struct Slot {
+    uint32_t generation = 0;  // whose packet it is; 0: nobody's
+    uint32_t record = 0;      // of its NewPkt
+  };
+  std::vector<Slot> slots_;
+  std::vector<Failed> failed_;  // being ended
   std::deque<FaultReport> faults_;
   uint64_t fault_count_ = 0, missed_ = 0;
   std::array<uint64_t, kHookCount> faults_by_hook_{};
   uint32_t faults_in_row_ = 0;
   int64_t start_ns_ = 0;  // of Waiting: when to start; else when it was started
   int64_t looked_ns_ = 0;
+  bool look_due_ = false;        // it is too early for the next look
   int64_t unload_until_ns_ = 0;  // 0: it was not asked to
   int64_t unload_longest_ns_ = 0;
   int64_t spin_ns_ = 0, spin_ns_max_ = 0;
@@ -130,7 +144,7 @@ class IsolatedHost final : public Host {
   bool wake_due_ = false;
   uint32_t seen_taken_ = 0;  // for helpers that are stuck while nobody waits for them
   int64_t seen_ns_ = 0;
-  std::optional<int64_t> seen_cpu_ns_;
+  ProcessorWatch seen_processor_;
   bool told_start_ = false, told_pause_ = false;
 };
 

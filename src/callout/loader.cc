@@ -21,8 +21,6 @@ constexpr int kEventLoadException = 1032;
 constexpr int kEventLoadSuccess = 1033;
 constexpr int kEventLoadFailed = 1034;
 
-constexpr int64_t kLoadTimeoutNs = 10 * kNsPerSecond;
-
 // Sorts as the names are, whatever files stand for them.
 std::vector<std::string> in_order(const CalloutConfig& config) {
   std::vector<std::string> names = config.names;
@@ -89,8 +87,8 @@ Loader::Loader(io::Libraries& libraries, io::Clock& clock, io::Memory& memory, L
 Loader::~Loader() = default;
 
 // The files that it may read: its own folder, the configuration's, and what the path map names.
-Loader::Attempt Loader::attempt_isolated(const std::string& name, const std::u16string& chain,
-                                         const CalloutHosting& hosting) {
+tl::expected<std::unique_ptr<IsolatedHost>, LoadFailure> Loader::begin_isolated(
+    const std::string& name, const std::u16string& chain, const CalloutHosting& hosting) {
   const Services& services = *services_.back();
   const CalloutConfig& config = services.config();
   const auto path = services.file_of(name);
@@ -103,15 +101,12 @@ Loader::Attempt Loader::attempt_isolated(const std::string& name, const std::u16
   IsolatedHost::Options options{name, hosting, config.warn_slower_ns, slots_};
   auto host = std::make_unique<IsolatedHost>(std::move(options), encode_setup(setup), *helpers_,
                                              clock_, log_);
-  if (auto failure = host->load(kLoadTimeoutNs)) return tl::unexpected(std::move(*failure));
+  if (auto failure = host->begin_load()) return tl::unexpected(std::move(*failure));
   return host;
 }
 
-Loader::Attempt Loader::attempt(io::Libraries& libraries, const std::string& name,
-                                const std::u16string& chain, const CalloutHosting& hosting) {
-  if (helpers_ != nullptr && hosting.place != CalloutPlace::InProcess) {
-    return attempt_isolated(name, chain, hosting);
-  }
+Loader::Attempt Loader::attempt_in_process(io::Libraries& libraries, const std::string& name,
+                                           const std::u16string& chain) {
   const Services& services = *services_.back();
   auto callout = load_callout(libraries, services, name, chain);
   if (!callout) return tl::unexpected(callout.error());
@@ -121,17 +116,30 @@ Loader::Attempt Loader::attempt(io::Libraries& libraries, const std::string& nam
   return std::make_unique<InProcessHost>(std::move(*callout), options, clock_, memory_, log_);
 }
 
-void Loader::report(const std::string& name, const LoadFailure& failure, Loaded& out) {
+bool Loader::is_isolated(const CalloutHosting& hosting) const {
+  return helpers_ != nullptr && hosting.place != CalloutPlace::InProcess;
+}
+
+Loader::Attempt Loader::attempt(io::Libraries& libraries, const std::string& name,
+                                const std::u16string& chain, const CalloutHosting& hosting) {
+  if (!is_isolated(hosting)) return attempt_in_process(libraries, name, chain);
+  auto host = begin_isolated(name, chain, hosting);
+  if (!host) return tl::unexpected(host.error());
+  if (auto failure = (*host)->finish_load(kLoadTimeoutNs)) return tl::unexpected(*failure);
+  return std::move(*host);
+}
+
+void Loader::report(const std::string& name, const LoadFailure& failure, Prepared& out) {
+  out.failed.push_back(name);
   out.failures.push_back(name + ": " + failure.text);
-  log_.error(failure.exception ? "exception while a callout was loaded; it is passed over"
-                               : "callout not loaded; it is passed over",
+  log_.error(failure.exception ? "exception while a callout was loaded" : "callout not loaded",
              {{"event", failure.exception ? kEventLoadException : kEventLoadFailed},
               {"callout", name},
               {"why", failure.text}});
 }
 
-void Loader::load_chain(Loaded& out) {
-  const CalloutConfig& config = services_.back()->config();
+void Loader::load_chain(Prepared& out) {
+  const CalloutConfig& config = out.config;
   const std::vector<std::string> names = in_order(config);
   for (size_t i = 0; i < names.size(); ++i) {
     const std::span<const std::string> rest = std::span(names).subspan(i + 1);
@@ -140,7 +148,7 @@ void Loader::load_chain(Loaded& out) {
       report(names[i], loaded.error(), out);
       continue;
     }
-    out.hosts.push_back(std::move(*loaded));
+    out.places.push_back({names[i], std::move(*loaded), false});
     // Whether it chains them is its own business.
     if (!rest.empty()) {
       log_.info("the callout was told the names after its own",
@@ -150,15 +158,38 @@ void Loader::load_chain(Loaded& out) {
   }
 }
 
-void Loader::load_each(Loaded& out) {
-  const CalloutConfig& config = services_.back()->config();
+void Loader::prepare_each(Prepared& out) {
+  const CalloutConfig& config = out.config;
+  std::vector<std::unique_ptr<IsolatedHost>> begun(config.names.size());
   for (size_t i = 0; i < config.names.size(); ++i) {
-    const std::string& name = config.names[i];
-    Attempt loaded = attempt(libraries_, name, chain_of({}), hosting_of(config, i));
-    if (loaded) {
-      out.hosts.push_back(std::move(*loaded));
+    const CalloutHosting& hosting = hosting_of(config, i);
+    out.places.push_back({config.names[i], nullptr, !is_isolated(hosting)});
+    if (out.places[i].in_process) continue;
+    auto host = begin_isolated(config.names[i], chain_of({}), hosting);
+    if (host) {
+      begun[i] = std::move(*host);
     } else {
-      report(name, loaded.error(), out);
+      report(config.names[i], host.error(), out);
+    }
+  }
+  for (size_t i = 0; i < begun.size(); ++i) {
+    if (begun[i] == nullptr) continue;
+    if (const auto failure = begun[i]->finish_load(kLoadTimeoutNs)) {
+      report(config.names[i], *failure, out);
+    } else {
+      out.places[i].host = std::move(begun[i]);
+    }
+  }
+}
+
+void Loader::finish_each(Prepared& prepared) {
+  for (Prepared::Place& place : prepared.places) {
+    if (!place.in_process) continue;
+    Attempt loaded = attempt_in_process(libraries_, place.name, chain_of({}));
+    if (loaded) {
+      place.host = std::move(*loaded);
+    } else {
+      report(place.name, loaded.error(), prepared);
     }
   }
 }
@@ -189,20 +220,35 @@ Loader::Attempt Loader::load_again(const CalloutConfig& config, const std::strin
   return loaded;
 }
 
-Loader::Loaded Loader::load(const CalloutConfig& config) {
-  Loaded out;
+Loader::Prepared Loader::prepare(const CalloutConfig& config) {
+  Prepared out;
   if (!config.enabled || config.names.empty()) return out;
+  out.config = config;
   use(config);
-  if (config.chaining == CalloutChaining::ByDlls) {
+  if (config.chaining == CalloutChaining::ByServer) {
+    prepare_each(out);
+  } else if (is_isolated(config.hosting)) {
     load_chain(out);
-  } else {
-    load_each(out);
   }
-  for (const auto& host : out.hosts) {
+  return out;
+}
+
+Loader::Loaded Loader::finish(Prepared prepared) {
+  Loaded out;
+  if (prepared.config.names.empty()) return out;
+  if (prepared.config.chaining == CalloutChaining::ByServer) {
+    finish_each(prepared);
+  } else if (!is_isolated(prepared.config.hosting)) {
+    load_chain(prepared);
+  }
+  out.failures = std::move(prepared.failures);
+  for (Prepared::Place& place : prepared.places) {
+    if (place.host == nullptr) continue;
     log_.info("callout loaded", {{"event", kEventLoadSuccess},
-                                 {"callout", host->name()},
-                                 {"path", host->stats().path},
-                                 {"hooks", hook_list(host->hooks())}});
+                                 {"callout", place.name},
+                                 {"path", place.host->stats().path},
+                                 {"hooks", hook_list(place.host->hooks())}});
+    out.hosts.push_back(std::move(place.host));
   }
   if (out.hosts.empty()) log_.error("no callout was loaded; packets go on without");
   return out;

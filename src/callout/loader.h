@@ -39,7 +39,24 @@ class Loader {
   };
   // Never fails as a whole: a callout that can't be loaded is logged (events 1032 and 1034) and
   // passed over. REQUIRES: the hosts of the last load() are gone.
-  Loaded load(const CalloutConfig& config);
+  Loaded load(const CalloutConfig& config) { return finish(prepare(config)); }
+
+  // The same in two steps. First what runs in processes of its own: those start together, and load
+  // beside whatever serves. Another thread may use the hosts that there are meanwhile.
+  struct Prepared {
+    struct Place {
+      std::string name;
+      std::unique_ptr<Host> host;  // null: not loaded, or not yet
+      bool in_process = false;
+    };
+    CalloutConfig config;
+    std::vector<Place> places;
+    std::vector<std::string> failed;    // by their names
+    std::vector<std::string> failures;  // Loaded::failures
+  };
+  Prepared prepare(const CalloutConfig& config);
+  // Then what runs in this process, where the hosts before have to be gone.
+  Loaded finish(Prepared prepared);
 
   using Attempt = tl::expected<std::unique_ptr<Host>, LoadFailure>;
   // Another host of one callout, `name` as the configuration has it, from the files as they are now
@@ -49,13 +66,19 @@ class Loader {
 
  private:
   void use(const CalloutConfig& config);
+  bool is_isolated(const CalloutHosting& hosting) const;
   Attempt attempt(io::Libraries& libraries, const std::string& name, const std::u16string& chain,
                   const CalloutHosting& hosting);
-  Attempt attempt_isolated(const std::string& name, const std::u16string& chain,
-                           const CalloutHosting& hosting);
-  void load_chain(Loaded& out);
-  void load_each(Loaded& out);
-  void report(const std::string& name, const LoadFailure& failure, Loaded& out);
+  Attempt attempt_in_process(io::Libraries& libraries, const std::string& name,
+                             const std::u16string& chain);
+  // Started, and not waited for.
+  tl::expected<std::unique_ptr<class IsolatedHost>, LoadFailure> begin_isolated(
+      const std::string& name, const std::u16string& chain, const CalloutHosting& hosting);
+  void prepare_each(Prepared& out);
+  void finish_each(Prepared& prepared);
+  // The first of the chain that loads.
+  void load_chain(Prepared& out);
+  void report(const std::string& name, const LoadFailure& failure, Prepared& out);
 
   io::Libraries& libraries_;
   io::Clock& clock_;

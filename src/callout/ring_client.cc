@@ -100,6 +100,15 @@ const RingClient::Asked* RingClient::current() const {
   return at == next_ ? nullptr : &asked_[at % ring::kRecords];
 }
 
+std::vector<uint8_t> RingClient::packet_of(uint32_t n) const {
+  const uint32_t at = finished().value_or(taken_);
+  if (static_cast<int32_t>(at - n) <= 0 || next_ - n > ring::kRecords) return {};
+  const auto shared = ring::read_once(view_.record(n).question.size);
+  const uint32_t size = std::min(shared, uint32_t{kPacketBytesMax});
+  const uint8_t* const bytes = view_.asked(n, size);
+  return {bytes, bytes + size};
+}
+
 std::optional<RingClient::Asked> RingClient::give_up_one() {
   if (is_idle()) return std::nullopt;
   return asked_[taken_++ % ring::kRecords];
@@ -117,7 +126,8 @@ void RingClient::end_sleep() { view_.header().server_sleeps.store(0, std::memory
 
 std::optional<FaultPlace> fault_place(const ring::Header& header) {
   const io::FaultNote& shared = header.fault;
-  if (shared.written.load(std::memory_order_acquire) == 0) return std::nullopt;
+  // Anything else was scribbled there.
+  if (shared.written.load(std::memory_order_acquire) != 1) return std::nullopt;
   const io::Fault note = ring::read_once(shared.fault);
   const size_t size = std::min<size_t>(note.module_size, note.module.size());
   std::string where = fmt::format("0x{:x}", note.code_address);

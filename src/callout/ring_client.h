@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "callout/ring.h"
 
@@ -49,6 +50,9 @@ class RingClient {
   std::optional<Answered> take();
   // The record that the helper is at, if it is at one.
   const Asked* current() const;
+  // The packet that was put as record `n`, before the one that the helper is at, if it is still
+  // there. For reports: the helper may have written over it. Allocates.
+  std::vector<uint8_t> packet_of(uint32_t n) const;
   // What nobody will answer any more, oldest first; forgets it.
   std::optional<Asked> give_up_one();
 

@@ -2,6 +2,7 @@
 // moment. Finds answers that get through with a size, flag or count that cannot be, and reads and
 // writes outside the calls' own buffers.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -58,7 +59,10 @@ void scribble(Input& input) {
   const uint32_t what = input.number(4);
   const ring::View view(memory);
   size_t at = reinterpret_cast<uint8_t*>(&view.header().finished) - memory;
-  if (where % 4 == 1) {
+  if (where % 8 == 5) {
+    const uint32_t last = view.header().submitted - 1 - where / 8 % 4;
+    at = reinterpret_cast<uint8_t*>(&view.record(last).question) - memory + input.number(1) % 128;
+  } else if (where % 4 == 1) {
     at =
         reinterpret_cast<uint8_t*>(&view.record(where / 4).answer) - memory + input.number(1) % 128;
   } else if (where % 4 == 2) {
@@ -69,36 +73,73 @@ void scribble(Input& input) {
   std::memcpy(memory + at, &what, sizeof what);
 }
 
+// What nobody waits for, as much of it as the input says and there is room for.
+void put_many(RingClient& client, uint32_t what, uint32_t count) {
+  static std::array<uint8_t, kPacketBytesMax> bytes;
+  static const ServerOptions options;
+  for (; count != 0 && !client.is_full(); --count) {
+    Call call;
+    call.hook = static_cast<Hook>(what % kHookCount);
+    call.slot = count % 7;
+    call.refresh = (what & 8) != 0;
+    call.buffer = bytes.data();
+    call.size = count * 61 % (kPacketBytesMax + 1);
+    if ((what & 16) != 0) {
+      call.options = &options;
+      call.joined = Bytes(bytes).first(count * 127 % (kPacketBytesMax + 1));
+    }
+    client.put(call, false);
+  }
+  client.publish();
+}
+
+void put_one(RingClient& client, Asked& asked, uint32_t what, Input& input) {
+  Call& call = asked.call;
+  call.hook = static_cast<Hook>(what % kHookCount);
+  call.slot = what % 7;
+  call.buffer = asked.bytes.data();
+  call.size = 1 + input.number(2) % kPacketBytesMax;
+  const bool answered = call.hook == Hook::NewPkt || call.hook == Hook::PktSend;
+  client.put(call, answered);
+  client.publish();
+}
+
+// False: the host ends such a helper.
+bool take_all(RingClient& client) {
+  const auto done = client.finished();
+  if (!done) return false;
+  while (client.taken() != *done) {
+    if (!client.take()) return false;
+  }
+  return true;
+}
+
 void use_ring(Input& input) {
-  std::memset(ring_memory(), 0, ring::kRecordsAt + 64 * sizeof(ring::Record));
+  std::memset(ring_memory(), 0, ring::kBriefAt);
   const auto client = std::make_unique<RingClient>(ring_memory());
+  ring::Header& header = ring::View(ring_memory()).header();
   std::vector<std::unique_ptr<Asked>> asked;
   while (!input.at_end()) {
     const uint32_t what = input.number(1);
-    if (what % 4 == 0 && !client->is_full() && asked.size() < 64) {
+    if (what % 8 == 0 && !client->is_full() && asked.size() < 64) {
       asked.push_back(std::make_unique<Asked>());
-      Call& call = asked.back()->call;
-      call.hook = static_cast<Hook>(what / 4 % kHookCount);
-      call.slot = what % 7;
-      call.buffer = asked.back()->bytes.data();
-      call.size = 1 + input.number(2) % kPacketBytesMax;
-      const bool answered = call.hook == Hook::NewPkt || call.hook == Hook::PktSend;
-      client->put(call, answered);
-      client->publish();
-    } else if (what % 4 == 1) {
-      const auto done = client->finished();
-      if (!done) return;  // the host ends such a helper
-      while (client->taken() != *done) {
-        if (!client->take()) return;
-      }
+      put_one(*client, *asked.back(), what / 8, input);
+    } else if (what % 8 == 1) {
+      if (!take_all(*client)) return;
+    } else if (what % 8 == 2) {
+      put_many(*client, what / 8, input.number(2));
+    } else if (what % 8 == 3) {
+      header.finished = header.submitted - what / 8;  // nearly all of it
     } else {
       scribble(input);
     }
     client->current();
+    client->packet_of(client->next() - 1 - what % 3);
     client->prepare_sleep(client->next());
     client->end_sleep();
-    fault_place(ring::View(ring_memory()).header());
+    fault_place(header);
     for (const auto& one : asked) check_answer(*one);
+    CHECK(client->next() - client->taken() <= ring::kRecords, "no more than there is room for");
   }
   while (client->give_up_one()) {
   }

@@ -8,7 +8,7 @@ namespace hookline::callout {
 
 namespace {
 
-constexpr uint32_t kSpinNsMax = 1'000'000;
+constexpr uint32_t kSpinAskedNsMax = 1'000'000;
 
 // What the handler of a fault needs: it can be handed nothing.
 const HookRunner* faulting_runner = nullptr;
@@ -82,7 +82,7 @@ void RingServer::breach(Hook, Breach what, std::string_view text) {
 
 bool RingServer::serve(HookRunner& runner) {
   ring::Header& header = view_.header();
-  spin_ns_ = std::min(header.spin_ns, kSpinNsMax);
+  spin_ns_ = std::min(header.spin_ns, kSpinAskedNsMax);
   faulting_header = &header;
   faulting_slot = kNoSlot;
   faulting_runner = &runner;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 
+#include "base/time.h"
 #include "callout/helper_output.h"
 #include "callout/ring_client.h"
 #include "callout/setup.h"
@@ -108,6 +109,8 @@ TEST_F(RingTest, OnlyAReplyMayBeSuppressed) {
 TEST_F(RingTest, AFaultNoteIsTakenAsText) {
   io::FaultNote& note = view_.header().fault;
   EXPECT_FALSE(fault_place(view_.header()));
+  note.written = 2;
+  EXPECT_FALSE(fault_place(view_.header())) << "somebody scribbled";
   note.written = 1;
   note.fault.signal = 11;
   note.fault.module_size = 0xFFFFFFFF;
@@ -138,6 +141,8 @@ TEST(SetupTest, RoundTrip) {
     EXPECT_FALSE(decode_setup(Bytes(bytes).first(size))) << size;
   }
 }
+
+constexpr int64_t kNow = 1'000 * kNsPerSecond;
 
 // A helper that has nothing but its output.
 class Printer final : public io::HelperProcess {
@@ -176,7 +181,8 @@ class OutputTest : public ::testing::Test {
 
   std::FILE* file_ = std::tmpfile();
   Logger log_{file_, LogLevel::Debug};
-  HelperOutput output_{"mac.so", log_};
+  OutputLimit limit_;
+  HelperOutput output_{"mac.so", limit_, log_};
   Printer printer_;
 };
 
@@ -184,7 +190,7 @@ TEST_F(OutputTest, LinesOfTheServicesComeOutAsInProcess) {
   for (const size_t piece : {size_t{1}, size_t{7}, size_t{100'000}}) {
     printer_.piece = piece;
     printer_.text = output_line(HOOKLINE_LOG_WARNING, "audit", 121, "leased\nto \x01 me");
-    output_.read(printer_);
+    output_.read(printer_, kNow);
     EXPECT_NE(logged().find("warning callout source=audit event=121 text=\"leased to   me\"\n"),
               std::string::npos)
         << logged();
@@ -197,8 +203,8 @@ TEST_F(OutputTest, EverythingElseIsWhatItPrinted) {
       "hello\n\x01"
       "9\x01x\x01y\x01z\n\n\x01\n" +
       std::string(9000, 'a') + "\nno end";
-  output_.read(printer_);
-  output_.end();
+  output_.read(printer_, kNow);
+  output_.end(kNow);
   const std::string text = logged();
   EXPECT_EQ(lines(), 7u) << text;
   EXPECT_NE(text.find("callout printed callout=mac.so text=hello"), std::string::npos);
@@ -206,13 +212,59 @@ TEST_F(OutputTest, EverythingElseIsWhatItPrinted) {
   EXPECT_NE(text.find("text=\"\\x01\""), std::string::npos);
 }
 
-TEST_F(OutputTest, OneLookLogsSoManyLines) {
-  printer_.piece = 10;
-  for (size_t i = 0; i < 2 * kCalloutLinesMax; ++i) printer_.text += "a line---\n";
-  output_.read(printer_);
-  EXPECT_EQ(lines(), kCalloutLinesMax);
-  output_.read(printer_);
-  EXPECT_EQ(lines(), 2 * kCalloutLinesMax);
+TEST_F(OutputTest, WhatIsNoTextIsWrittenInHex) {
+  printer_.text = "Gr\xc3\xbc\xc3\x9f\x65 \xff\xfe\xc2\x9b\x9b\x1b[2J \xe2\x82\xac \xe2\x82\n";
+  output_.read(printer_, kNow);
+  EXPECT_NE(logged().find("text=\"Gr\xc3\xbc\xc3\x9f\x65 \\xff\\xfe\\xc2\\x9b\\x9b\\x1b[2J "
+                          "\xe2\x82\xac \\xe2\\x82\""),
+            std::string::npos)
+      << logged();
+}
+
+TEST_F(OutputTest, SoManyLinesAreLoggedAndTheOthersCounted) {
+  for (size_t i = 0; i < 3 * kCalloutLinesMax; ++i) printer_.text += "a line---\n";
+  output_.read(printer_, kNow);
+  EXPECT_EQ(lines(), kCalloutLinesMax + 1);
+  EXPECT_NE(logged().find("left out callout=mac.so lines=2048"), std::string::npos) << logged();
+  for (size_t i = 0; i < 3 * kCalloutLinesPerSecond; ++i) printer_.text += "again----\n";
+  output_.read(printer_, kNow + kNsPerSecond);
+  EXPECT_EQ(lines(), kCalloutLinesMax + kCalloutLinesPerSecond + 2);
+  EXPECT_NE(
+      logged().find("left out callout=mac.so lines=" + std::to_string(2 * kCalloutLinesPerSecond)),
+      std::string::npos);
+  printer_.text = "one more\n";
+  output_.read(printer_, kNow + kNsPerSecond);
+  output_.end(kNow + kNsPerSecond);
+  EXPECT_NE(logged().find("left out callout=mac.so lines=1\n"), std::string::npos);
+}
+
+TEST_F(OutputTest, OneLookReadsSoOften) {
+  printer_.piece = 1;
+  printer_.text.assign(3 * kOutputReadsAtOnce, 'a');
+  output_.read(printer_, kNow);
+  EXPECT_EQ(printer_.text.size(), 2u * kOutputReadsAtOnce);
+}
+
+TEST_F(OutputTest, OneThatPrintsEmptyLinesWithoutEndIsLeftToWait) {
+  printer_.text.assign(kCalloutLinesMax + 1, '\n');
+  output_.read_now_and_then(printer_, kNow);
+  printer_.text = "\n";
+  output_.read_now_and_then(printer_, kNow + kOutputPauseNs - 1);
+  EXPECT_EQ(printer_.text.size(), 1u);
+}
+
+TEST_F(OutputTest, OneLookReadsSoMuchAndOneThatSaysTooMuchIsLeftToWait) {
+  printer_.text.assign(3 * kOutputBytesAtOnce, 'a');
+  output_.read(printer_, kNow);
+  EXPECT_GE(printer_.text.size(), kOutputBytesAtOnce);
+  printer_.text.clear();
+  for (size_t i = 0; i <= kCalloutLinesMax; ++i) printer_.text += "a line---\n";
+  output_.read_now_and_then(printer_, kNow);
+  printer_.text = "waits\n";
+  output_.read_now_and_then(printer_, kNow + kOutputPauseNs - 1);
+  EXPECT_EQ(printer_.text.size(), 6u);
+  output_.read_now_and_then(printer_, kNow + kOutputPauseNs);
+  EXPECT_EQ(printer_.text.size(), 0u);
 }
 
 }  // namespace

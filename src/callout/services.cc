@@ -18,7 +18,7 @@ namespace hookline::callout {
 
 namespace {
 
-constexpr uint32_t kSuccess = 0;
+constexpr uint32_t kFound = 0;
 constexpr uint32_t kFileNotFound = 2;
 constexpr uint32_t kMoreData = 234;
 
@@ -117,7 +117,7 @@ uint32_t Services::registry_query(void* self, const char* subkey, const char* va
                                   void* data, uint32_t* size) {
   const auto& services = *static_cast<const Services*>(self);
   const std::string_view key = without_backslashes(subkey != nullptr ? subkey : "");
-  if (value == nullptr) return services.is_subkey(key) ? kSuccess : kFileNotFound;
+  if (value == nullptr) return services.is_subkey(key) ? kFound : kFileNotFound;
   const RegistryValue* found = services.find(key, value);
   if (found == nullptr) return kFileNotFound;
   const uint32_t room = size != nullptr ? *size : 0;
@@ -125,7 +125,7 @@ uint32_t Services::registry_query(void* self, const char* subkey, const char* va
   if (size != nullptr) *size = static_cast<uint32_t>(found->data.size());
   if (data == nullptr || room < found->data.size()) return kMoreData;
   if (!found->data.empty()) std::memcpy(data, found->data.data(), found->data.size());
-  return kSuccess;
+  return kFound;
 }
 
 uint32_t Services::map_path(void* self, const char* windows_path, char* out, uint32_t out_size) {

@@ -315,6 +315,7 @@ json::value to_json(const CalloutRow& row) {
   return json::object{{"callout", printable(as_bytes(row.callout))},
                       {"path", printable(as_bytes(row.path))},
                       {"host", row.host},
+                      {"state", row.state},
                       {"version", row.version},
                       {"hook", row.hook},
                       {"calls", row.calls},

@@ -42,8 +42,9 @@ constexpr std::array<Column, 13> kScopeColumns = {{{"SCOPE", "id", false, 12},
                                                    {"", "released"},
                                                    {"", "expired"}}};
 
-constexpr std::array<Column, 15> kCalloutColumns = {{{"CALLOUT", "callout", false, 12},
+constexpr std::array<Column, 16> kCalloutColumns = {{{"CALLOUT", "callout", false, 12},
                                                      {"HOST", "host", false, 10},
+                                                     {"STATE", "state", false, 11},
                                                      {"VERSION", "version", true, 7},
                                                      {"HOOK", "hook", false, 21},
                                                      {"CALLS", "calls", true, 8},

@@ -109,15 +109,17 @@ TEST(Render, callouts) {
   row.callout = "a\x1b";
   row.path = "/a.so";
   row.host = "in-process";
+  row.state = "serving";
   row.hook = "DhcpNewPktHook";
   row.calls = 12;
   row.total_ns = 99;
   row.p50_ns = 1049;
   row.refused = 3;
-  EXPECT_EQ(rendered(Format::Csv, callout_columns(), {{to_json(row)}}),
-            "callout,host,version,hook,calls,p50_us,p99_us,max_us,slow,refused,suppressed,breaches,"
-            "faults,path,total_us\n"
-            "a\\x1b,in-process,0,DhcpNewPktHook,12,1.0,0.0,0.0,0,3,0,0,0,/a.so,0.1\n");
+  EXPECT_EQ(
+      rendered(Format::Csv, callout_columns(), {{to_json(row)}}),
+      "callout,host,state,version,hook,calls,p50_us,p99_us,max_us,slow,refused,suppressed,breaches,"
+      "faults,path,total_us\n"
+      "a\\x1b,in-process,serving,0,DhcpNewPktHook,12,1.0,0.0,0.0,0,3,0,0,0,/a.so,0.1\n");
   const std::string table = rendered(Format::Table, callout_columns(), {{to_json(row)}});
   EXPECT_NE(table.find("REFUSED"), std::string::npos);
   EXPECT_EQ(table.find("total_us"), std::string::npos);

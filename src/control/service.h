@@ -76,7 +76,8 @@ struct Status {
 struct CalloutRow {
   std::string callout;   // its name, as configured
   std::string path;      // its file
-  std::string host;      // where it runs: "in-process", "isolated", "isolated, quarantined", "wine"
+  std::string host;      // where it runs: "in-process", "isolated", "wine"
+  std::string state;     // "serving", "restarting", "quarantined", "unloaded"
   uint32_t version = 0;  // CalloutVersion that its entry point accepted
   std::string hook;      // "DhcpNewPktHook"
   uint64_t calls = 0;

@@ -42,6 +42,7 @@ int host_callout(io::HelperSide& side, const callout::Setup& setup, io::Librarie
     return 0;
   }
   callout::HookRunner runner(callout->table, header.slots, memory, ring.watcher(), trap);
+  runner.make_real();
   ring.loaded(runner.hooks(), callout->path);
   return ring.serve(runner) ? 0 : 1;
 }

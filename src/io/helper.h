@@ -50,6 +50,8 @@ class HelperProcess {
   virtual void wait(int64_t timeout_ns) = 0;
   // Looks; does not wait.
   virtual std::optional<HelperEnd> ended() = 0;
+  // It has closed its end of what it calls back by, or is gone; noticed by wait().
+  virtual bool is_cut_off() const { return false; }
   // None: the system does not say. Costs some system calls.
   virtual std::optional<HelperActivity> activity() = 0;
   // Ends it: with a moment to write down where it is (helper_side.h), then surely.

@@ -14,8 +14,8 @@ namespace hookline::io {
 // The descriptors of a helper. Its standard input is empty; its standard output and error go to
 // the pipe of kHelperOutputFd.
 inline constexpr int kHelperMemoryFd = 3;
-inline constexpr int kHelperWorkFd = 4;      // eventfd: the server wakes the helper
-inline constexpr int kHelperCallBackFd = 5;  // eventfd: the helper wakes the server
+inline constexpr int kHelperWorkFd = 4;      // pipe: the server wakes the helper
+inline constexpr int kHelperCallBackFd = 5;  // pipe: the helper wakes the server
 inline constexpr int kHelperOutputFd = 6;
 
 // Where a helper crashed. Plain words, the same in every process.
@@ -31,7 +31,7 @@ struct Fault {
 
 // Written into the shared memory by a helper that crashes.
 struct FaultNote {
-  std::atomic<uint32_t> written;  // not 0: the rest is there
+  std::atomic<uint32_t> written;  // 1: the rest is there
   uint32_t reserved;
   Fault fault;
 };

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "io/linux/helpers.h"
 #include "io/linux/privileges.h"
@@ -35,13 +37,35 @@ Result<HelperUser> helper_user(const Config& config) {
                                                 "useradd --system --shell /usr/sbin/nologin {}",
                                                 named, named));
   }
-  if (!named.empty()) return HelperUser{named, ""};
-  if (io::find_account(kCalloutUser)) return HelperUser{kCalloutUser, ""};
-  return HelperUser{config.server.user,
-                    fmt::format("isolated callouts run as the server's own user; to give them one "
-                                "of their own: useradd --system --shell /usr/sbin/nologin {}, and "
-                                "restart",
-                                kCalloutUser)};
+  if (named.empty() && io::find_account(kCalloutUser)) return HelperUser{kCalloutUser, "", false};
+  const std::string& name = named.empty() ? config.server.user : named;
+  const auto account = io::find_account(name);
+  const bool is_root = account && account->uid == 0;
+  if (!named.empty() && !is_root) return HelperUser{name, "", false};
+  return HelperUser{name,
+                    fmt::format("isolated callouts run as {}; to give them a user of their own: "
+                                "useradd --system --shell /usr/sbin/nologin {}, and restart",
+                                is_root ? "root" : "the server's own user", kCalloutUser),
+                    is_root};
+}
+
+std::vector<std::string> missing_grants(const CalloutConfig& callouts) {
+  std::vector<std::string> missing;
+  const auto look = [&](const CalloutHosting& hosting) {
+    if (hosting.place == CalloutPlace::InProcess) return;
+    for (const auto* paths : {&hosting.readable, &hosting.writable}) {
+      for (const std::string& path : *paths) {
+        std::error_code error;
+        if (!std::filesystem::exists(path, error) &&
+            std::find(missing.begin(), missing.end(), path) == missing.end()) {
+          missing.push_back(path);
+        }
+      }
+    }
+  };
+  if (callouts.chaining == CalloutChaining::ByDlls) look(callouts.hosting);
+  for (const CalloutHosting& hosting : callouts.each) look(hosting);
+  return missing;
 }
 
 }  // namespace hookline::server

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "line/config.h"
@@ -21,8 +22,13 @@ Result<void> check_hosting(const CalloutConfig& callouts);
 struct HelperUser {
   std::string name;
   std::string note;  // for the log, where helpers have no user of their own; else empty
+  bool is_root = false;
 };
 // Missing: callouts.user names nobody.
 Result<HelperUser> helper_user(const Config& config);
+
+// Files and folders that isolated callouts are granted and that are not there: a grant is for what
+// is there when a helper starts.
+std::vector<std::string> missing_grants(const CalloutConfig& callouts);
 
 }  // namespace hookline::server

@@ -137,13 +137,20 @@ size_t check_callouts(const Config& config, const std::string& path, Streams str
     if (looked || !config.callouts.enabled) continue;
     fmt::print(streams.err, "{}: callout {}: {} (warning)\n", path, name, looked.error().text);
   }
+  for (const std::string& grant : server::missing_grants(config.callouts)) {
+    fmt::print(streams.err, "{}: callouts may use {}, which is not there (warning)\n", path, grant);
+  }
   const auto look = [&](const auto& outcome) {
     if (outcome) return;
     fmt::print(streams.err, "{}: {}\n", path, outcome.error().text);
     ++errors;
   };
   look(server::check_hosting(config.callouts));
-  if (server::needs_helpers(config.callouts)) look(server::helper_user(config));
+  if (server::needs_helpers(config.callouts)) {
+    const auto user = server::helper_user(config);
+    look(user);
+    if (user && user->is_root) fmt::print(streams.err, "{}: {} (warning)\n", path, user->note);
+  }
   return errors;
 }
 

@@ -170,7 +170,8 @@ bool Core::turn() {
 int64_t Core::idle_ns() {
   const io::ClockReading reading = world_.clock.read();
   const Now now{reading.boot_ns, lease_clock_.read(reading.boot_ns, reading.wall_ns).lease_s};
-  return std::max<int64_t>(0, pipeline_->idle_until(now) - now.boot_ns);
+  const int64_t until_ns = std::min(pipeline_->idle_until(now), callouts_.next_due_ns());
+  return std::max<int64_t>(0, until_ns - now.boot_ns);
 }
 
 void Core::stop() {
@@ -185,7 +186,7 @@ std::optional<Result<void>> Core::replace_callouts(const LoadHosts& load) {
   if (packets_in_flight() != 0) return std::nullopt;
   callouts_.stop_without_waiting();
   // START of the new ones comes after STOP of the old ones.
-  if (callouts_.any_unloading()) return std::nullopt;
+  if (callouts_.any_stopping()) return std::nullopt;
   Result<callout::Hosts> hosts = load();
   if (hosts) {
     callouts_.start(std::move(*hosts));

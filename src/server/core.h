@@ -76,8 +76,9 @@ class Core {
   // While held nothing is taken from the wire; it waits there.
   void hold_receiving(bool hold) { pipeline_->hold_receiving(hold); }
   // Other callouts without losing a packet. While packets are inside nothing more is received, and
-  // nullopt says: call again after some turns. Then STOP, the old ones are unloaded, `load` makes
-  // the new ones, START. Where it fails there are none.
+  // nullopt says: call again after some turns. Then STOP; when the old ones have had it `load`,
+  // which should not take long, hands over the new ones, which get START. What is left of the old
+  // ones unloads beside. Where `load` fails there are none.
   using LoadHosts = std::function<Result<callout::Hosts>()>;
   std::optional<Result<void>> replace_callouts(const LoadHosts& load);
   // Another host for one callout; callout::Callouts::replace() says how.

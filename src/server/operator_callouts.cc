@@ -1,4 +1,4 @@
-// One callout anew, while it and the others serve.
+// Callouts anew, one while it and the others serve, or all of them.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -68,7 +68,59 @@ std::string outcome_text(const CalloutConfig& config, const std::string& name) {
   return fmt::format("reloaded: {}, and with it the chain that the DLLs make: {}", name, others);
 }
 
+// Those that serve now, and could not be loaded again.
+std::string lost_of(const std::vector<callout::HostStats>& hosts,
+                    const callout::Loader::Prepared& prepared) {
+  std::string out;
+  for (size_t i = 0; i < prepared.failed.size(); ++i) {
+    const auto serves = [&](const callout::HostStats& host) {
+      return host.name == prepared.failed[i] && host.state != "quarantined";
+    };
+    if (std::none_of(hosts.begin(), hosts.end(), serves)) continue;
+    out += (out.empty() ? "" : "; ") + prepared.failures[i];
+  }
+  return out;
+}
+
 }  // namespace
+
+// What has a process of its own is loaded while the old ones serve. Then packets that are inside
+// end, and new ones wait in the kernel's queue meanwhile.
+Result<std::string> OperatorService::reload_callouts() {
+  const std::lock_guard one_reload(reloading_);
+  std::vector<callout::HostStats> before;
+  std::shared_ptr<const Config> config;
+  auto done = on_packet_thread([&] {
+    before = core_.callout_stats();
+    config = core_.shared_config();
+  });
+  if (!done) return tl::unexpected(done.error());
+  callout::Loader::Prepared prepared = callouts_.prepare(config->callouts);
+  if (const std::string lost = lost_of(before, prepared); !lost.empty()) {
+    log_.error("callouts not reloaded; the ones before stay", {{"why", lost}});
+    return fail(ErrorKind::Invalid, "nothing is reloaded, and the ones before stay: " + lost);
+  }
+  std::string text;
+  const auto finish = [&]() -> Result<callout::Hosts> {
+    callout::Loader::Loaded loaded = callouts_.finish(std::move(prepared));
+    for (const auto& host : loaded.hosts) {
+      text += (text.empty() ? "loaded: " : ", ") + std::string(host->name());
+    }
+    callouts_.missing = std::move(loaded.failures);
+    return std::move(loaded.hosts);
+  };
+  std::optional<Result<void>> outcome;
+  while (!outcome) {
+    done = on_packet_thread([&] { outcome = core_.replace_callouts(finish); });
+    if (!done) return tl::unexpected(done.error());
+    if (!outcome) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  if (!*outcome) return tl::unexpected(outcome->error());
+  if (text.empty()) text = "no callout is loaded";
+  for (const std::string& missing : callouts_.missing) text += "\nnot loaded: " + missing;
+  log_.info("callouts reloaded", {{"outcome", text}});
+  return text;
+}
 
 Result<std::string> OperatorService::reload_callout(std::string_view name) {
   const std::lock_guard one_reload(reloading_);

@@ -18,18 +18,19 @@ constexpr size_t kSlotsPerJob = 8192;
 
 std::vector<uint8_t> copy(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
 
-std::string host_text(const callout::HostStats& host) {
-  if (host.state.empty()) return "in-process";
-  const std::string place = host.wine ? "wine" : "isolated";
-  return host.state == "serving" ? place : place + ", " + host.state;
+control::CalloutRow row_of(const callout::HostStats& host) {
+  const bool in_process = host.state.empty();
+  control::CalloutRow row;
+  row.callout = host.name;
+  row.path = host.path;
+  row.host = in_process ? "in-process" : host.wine ? "wine" : "isolated";
+  row.state = in_process ? "serving" : host.state;
+  return row;
 }
 
 control::CalloutRow row_of(const callout::HostStats& host, callout::Hook hook) {
   const callout::HookStats& stats = host.by_hook[static_cast<size_t>(hook)];
-  control::CalloutRow row;
-  row.callout = host.name;
-  row.path = host.path;
-  row.host = host_text(host);
+  control::CalloutRow row = row_of(host);
   row.hook = callout::hook_name(hook);
   row.calls = stats.calls;
   row.total_ns = stats.total_ns;
@@ -48,16 +49,17 @@ control::CalloutRow row_of(const callout::HostStats& host, callout::Hook hook) {
 }
 
 void add_rows(const callout::HostStats& host, std::vector<control::CalloutRow>& out) {
+  uint64_t in_hooks = 0;
   for (size_t i = 0; i < callout::kHookCount; ++i) {
     const auto hook = static_cast<callout::Hook>(i);
     if ((host.hooks & callout::hook_bit(hook)) != 0) out.push_back(row_of(host, hook));
+    in_hooks += host.by_hook[i].faults;
   }
-  if (host.hooks != 0) return;
-  control::CalloutRow row;
-  row.callout = host.name;
-  row.path = host.path;
-  row.host = host_text(host);
+  // It may also have failed between two calls.
+  if (host.hooks != 0 && host.faults <= in_hooks) return;
+  control::CalloutRow row = row_of(host);
   row.hook = "none";
+  row.faults = host.faults - std::min(host.faults, in_hooks);
   out.push_back(std::move(row));
 }
 
@@ -339,31 +341,6 @@ Result<std::vector<control::CalloutFaultRow>> OperatorService::callout_faults() 
                     std::move(fault.what), std::move(fault.request)});
   }
   return rows;
-}
-
-// Packets that are inside end first; new ones wait in the kernel's queue meanwhile.
-Result<std::string> OperatorService::reload_callouts() {
-  const std::lock_guard one_reload(reloading_);
-  std::string text;
-  const auto load = [&]() -> Result<callout::Hosts> {
-    callout::Loader::Loaded loaded = callouts_.load(core_.config().callouts);
-    for (const auto& host : loaded.hosts) {
-      text += (text.empty() ? "loaded: " : ", ") + std::string(host->name());
-    }
-    callouts_.missing = std::move(loaded.failures);
-    return std::move(loaded.hosts);
-  };
-  std::optional<Result<void>> outcome;
-  while (!outcome) {
-    auto done = on_packet_thread([&] { outcome = core_.replace_callouts(load); });
-    if (!done) return tl::unexpected(done.error());
-    if (!outcome) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  if (!*outcome) return tl::unexpected(outcome->error());
-  if (text.empty()) text = "no callout is loaded";
-  for (const std::string& missing : callouts_.missing) text += "\nnot loaded: " + missing;
-  log_.info("callouts reloaded", {{"outcome", text}});
-  return text;
 }
 
 Result<control::FilterView> OperatorService::filter() {

@@ -17,7 +17,8 @@ namespace hookline::server {
 
 // Where callouts come from, and which of them did not come at the start.
 struct CalloutSource {
-  std::function<callout::Loader::Loaded(const CalloutConfig&)> load;
+  std::function<callout::Loader::Prepared(const CalloutConfig&)> prepare;
+  std::function<callout::Loader::Loaded(callout::Loader::Prepared)> finish;
   std::function<callout::Loader::Attempt(const CalloutConfig&, const std::string&)> load_again;
   std::vector<std::string> missing;
 };

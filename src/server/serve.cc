@@ -135,7 +135,9 @@ Result<void> LinuxServer::open_helpers() {
       {io::LinuxHelpers::program_beside(kHostProgram), user ? user->name : config_->server.user});
   if (helpers) {
     helpers_ = std::move(*helpers);
-    if (needed && !user->note.empty()) log_.info(user->note);
+    if (needed && !user->note.empty()) {
+      log_.log(user->is_root ? LogLevel::Warning : LogLevel::Info, user->note);
+    }
   } else if (needed) {
     return tl::unexpected(helpers.error());
   }
@@ -231,7 +233,10 @@ Result<void> LinuxServer::start_core() {
   mailbox_ = std::make_unique<Mailbox>(*port_);
   service_ = std::make_unique<OperatorService>(
       *core_, *mailbox_, clock_, facts(), [this] { return load_again(); },
-      CalloutSource{[this](const CalloutConfig& config) { return loader_->load(config); },
+      CalloutSource{[this](const CalloutConfig& config) { return loader_->prepare(config); },
+                    [this](callout::Loader::Prepared prepared) {
+                      return loader_->finish(std::move(prepared));
+                    },
                     [this](const CalloutConfig& config, const std::string& name) {
                       return loader_->load_again(config, name);
                     },

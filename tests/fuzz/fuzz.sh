@@ -27,6 +27,7 @@ options=(-timeout=60 -rss_limit_mb=2048 -max_len=65536 -verbosity=0 -print_funcs
 if [[ $how_long == smoke ]]; then
   case $name in
     frame_fuzz | decode_fuzz | config_fuzz) runs=20000 ;;
+    isolated_host_fuzz) runs=1000 ;; # each input is a callout's whole life
     *) runs=4000 ;; # each input is a whole journal, or all options
   esac
   # libFuzzer learns from compared values, addresses among them, and from the order of the corpus.

@@ -112,7 +112,7 @@ class Faults(IsolatedTest):
         os.kill(self.helpers()[0], signal.SIGKILL)
         wait_for("the report", self.faults)
         self.assertTrue(raw.is_silent(message(CLIENT, options((MESSAGE_TYPE, DISCOVER)))))
-        self.assertGreaterEqual(self.server.drops()["refused_by_callout"], 1)
+        self.assertGreaterEqual(self.server.drops()["callout_away"], 1)
         wait_for("the next helper", lambda: "callout restarted" in self.log())
         raw.dora(bytes([2, 0, 0, 0, 9, 2]))
 
@@ -133,6 +133,13 @@ class Faults(IsolatedTest):
         wait_for("the helper", self.helpers)
         raw.dora(bytes([2, 0, 0, 0, 9, 3]))
 
+    def test_no_packet_waits_for_the_helpers_memory(self):
+        self.serve(zoo())
+        helper = wait_for("the helper", self.helpers)[0]
+        status = Path(f"/proc/{helper}/status").read_text()
+        # kPacketsMax slots of three buffers of 4 KB each
+        self.assertGreater(int(re.search(r"RssAnon:\s+(\d+) kB", status)[1]), 2048 * 12)
+
     def test_helpers_end_with_the_server(self):
         self.serve(zoo())
         wait_for("the helper", self.helpers)
@@ -142,10 +149,11 @@ class Faults(IsolatedTest):
 
 
 # A callout that knows its own packets by their context, and says at STOP how many it saw come and
-# go. BUILD numbers it; START_WRONG makes one whose entry point refuses.
+# go. BUILD numbers it: the entry point of 13 refuses, and that of 100 and more waits for a file.
 COUNTING = """
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "dhcpssdk.h"
 #include "hookline/host.h"
 static const struct HooklineHost* host;
@@ -174,6 +182,10 @@ static DWORD CALLBACK end(LPBYTE* packet, DWORD* size, DWORD code, DWORD ip, LPV
   return 0;
 }
 DWORD CALLBACK DhcpServerCalloutEntry(LPWSTR chain, DWORD version, LPDHCP_CALLOUT_TABLE table) {
+  if (BUILD >= 100) {
+    say("loading");
+    while (access(FOLDER "/go", F_OK) != 0) usleep(1000);
+  }
   table->DhcpControlHook = control;
   table->DhcpNewPktHook = begin;
   table->DhcpPktDropHook = end;
@@ -183,14 +195,15 @@ DWORD CALLBACK DhcpServerCalloutEntry(LPWSTR chain, DWORD version, LPDHCP_CALLOU
 """
 
 
-class ReloadOfOne(IsolatedTest):
+class ReloadTest(IsolatedTest):
     def build(self, number, name="counting.so"):
         """As an operator puts a new build in force: written beside, then renamed."""
         source = self.lab.dir / "counting.c"
         source.write_text(COUNTING)
         made = self.lab.dir / "new.so"
         subprocess.run(["cc", "-w", "-O1", "-shared", "-fPIC", f"-DBUILD={number}",
-                        f"-I{ROOT}/sdk/include", source, "-o", made], check=True, timeout=120)
+                        f'-DFOLDER="{self.lab.dir}"', f"-I{ROOT}/sdk/include", source, "-o", made],
+                       check=True, timeout=120)
         made.chmod(0o755)
         made.rename(self.lab.dir / name)
 
@@ -198,6 +211,8 @@ class ReloadOfOne(IsolatedTest):
         return re.findall(rf"{what} of build (\d+): begun=(\d+) ended=(\d+) wrong=(\d+)",
                           self.log())
 
+
+class ReloadOfOne(ReloadTest):
     def builds_under_load(self, host):
         self.build(1)
         self.serve(WIDE + f'[[callouts.dll]]\npath = "zoo.so"\n'
@@ -302,6 +317,104 @@ class ReloadOfOne(IsolatedTest):
         self.server.tell("continue")
         raw.dora(CLIENT)
         self.assertNotIn("quarantined", self.server.tell("callouts"))
+
+
+class ReloadOfAll(ReloadTest):
+    def two(self, **more):
+        return config(more="".join(f'[[callouts.dll]]\npath = "{name}.so"\n{more.get(name, "")}\n'
+                                   for name in ("first", "second")))
+
+    def events(self):
+        return re.findall(r"(START|STOP) of build (\d+)", self.log())
+
+    def test_clients_are_served_while_the_new_ones_load(self):
+        self.build(1, "first.so")
+        self.build(2, "second.so")
+        self.serve(self.two())
+        raw = self.wire()
+        self.build(100, "first.so")
+        self.build(101, "second.so")
+        reload = self.lab.process(self.server_host, lab.HOOKLINE, "callouts", "reload",
+                                  "--control", self.server.control)
+        wait_for("an entry point", lambda: "loading of build 100" in self.log())
+        wait_for("the other one's helper", lambda: len(self.helpers()) == 4)
+        for last in range(5):
+            raw.dora(bytes([2, 0, 0, 0, 9, last]))
+        self.assertTrue(reload.running(), reload.log())
+        self.assertEqual(len(self.events()), 2)
+        (self.lab.dir / "go").touch()
+        self.assertEqual(reload.wait(), 0)
+        self.assertEqual(reload.log(), "loaded: first.so, second.so\n")
+        raw.dora(CLIENT)
+        self.server.stop()
+        events = self.events()  # of two processes: in which order of the two, nobody says
+        self.assertEqual([sorted(events[at:at + 2]) for at in range(0, 8, 2)],
+                         [[("START", "1"), ("START", "2")], [("STOP", "1"), ("STOP", "2")],
+                          [("START", "100"), ("START", "101")],
+                          [("STOP", "100"), ("STOP", "101")]])
+        for number, begun, ended, wrong in self.said("STOP"):
+            self.assertEqual((begun, wrong), (ended, "0"), f"build {number}")
+        self.assertEqual(self.faults(), [])
+
+    def test_under_load(self):
+        self.build(1, "first.so")
+        self.build(2, "second.so")
+        self.serve(WIDE + self.two()[len(config()):])
+        load = self.lab.process(self.host("crowd"), lab.HOOKLINE, "load", "-i", "eth0", "--window",
+                                "32", "--duration", "3s", "--tries", "1", "--timeout", "120s",
+                                "--json")
+        reloads = 0
+        while load.running():
+            self.assertEqual(self.server.tell("callouts", "reload"),
+                             "loaded: first.so, second.so\n")
+            reloads += 1
+        report = json.loads(load.log())
+        self.assertEqual([report[name] for name in ("failed", "abandoned", "naks", "unexpected",
+                                                    "duplicate_addresses")], [0] * 5, report)
+        self.assertGreater(reloads, 3)
+        self.server.stop()
+        for what in ("START", "STOP"):
+            self.assertEqual(sorted(n for n, *_ in self.said(what)),
+                             ["1"] * (reloads + 1) + ["2"] * (reloads + 1))
+        for number, begun, ended, wrong in self.said("STOP"):
+            self.assertEqual((begun, wrong), (ended, "0"), f"build {number}")
+        self.assertEqual(self.faults(), [])
+
+    def test_when_one_does_not_load_all_stay(self):
+        self.build(1, "first.so")
+        self.build(2, "second.so")
+        self.serve(self.two())
+        raw = self.wire()
+        self.build(13, "second.so")
+        status, _, error = self.server.try_ask("callouts", "reload")
+        self.assertEqual(status, 1)
+        self.assertIn("nothing is reloaded, and the ones before stay: second.so: ", error)
+        self.assertIn("ERROR_ACCESS_DENIED", error)
+        raw.dora(CLIENT)
+        self.assertEqual(len(self.events()), 2)
+        rows = self.server.ask("callouts")
+        self.assertEqual({row["callout"] for row in rows}, {"first.so", "second.so"})
+        self.assertEqual(self.server.ask("status")["callouts"]["missing"], [])
+
+    def test_one_that_was_not_there_keeps_nobody_from_being_reloaded(self):
+        self.build(1, "first.so")
+        self.build(13, "second.so")
+        self.serve(self.two())
+        self.assertIn("loaded: first.so\nnot loaded: second.so: ",
+                      self.server.tell("callouts", "reload"))
+        self.build(2, "second.so")
+        self.assertEqual(self.server.tell("callouts", "reload"), "loaded: first.so, second.so\n")
+        self.wire().dora(CLIENT)
+
+    def test_in_process_ones_among_them_keep_their_places(self):
+        self.build(1, "first.so")
+        self.build(2, "second.so")
+        self.serve(self.two(first='host = "in-process"'))
+        self.assertEqual(self.server.tell("callouts", "reload"), "loaded: first.so, second.so\n")
+        self.wire().dora(CLIENT)
+        self.server.stop()
+        self.assertEqual(sorted(self.events()),
+                         sorted((what, n) for what in ("START", "STOP") for n in "12" * 2))
 
 
 class Users(IsolatedTest):

@@ -51,6 +51,14 @@ class Check(OfficeTest):
         status, text = self.check(config() + '[callouts]\nenabled = false\ndlls = ["gone.so"]\n')
         self.assertEqual((status, text.count("(warning)")), (0, 0), text)
 
+    def test_what_isolated_callouts_are_granted_is_looked_at(self):
+        status, text = self.check(config() + '[callouts]\nuser = "root"\n[[callouts.dll]]\n'
+                                  'path = "gone.so"\nreadable = ["/etc", "/no/such/list"]\n')
+        self.assertEqual(status, 0, text)
+        self.assertRegex(text, r"callouts may use /no/such/list, which is not there \(warning\)")
+        self.assertRegex(text, r"isolated callouts run as root; .* useradd .*\(warning\)")
+        self.assertEqual(text.count("(warning)"), 3, text)
+
     def test_broken_toml(self):
         status, text = self.check("[server\n")
         self.assertEqual(status, 1)

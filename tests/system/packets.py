@@ -6,6 +6,8 @@ import socket
 import struct
 import time
 
+from lab import PATIENCE_S
+
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
 COOKIE = bytes([99, 130, 83, 99])
 BROADCAST_MAC = b"\xff" * 6
@@ -129,13 +131,13 @@ class Wire:
             if reply:
                 yield reply
 
-    def reply_to(self, xid, seconds=10):
+    def reply_to(self, xid, seconds=PATIENCE_S):
         for reply in self.replies(seconds):
             if reply.xid == xid:
                 return reply
         return None
 
-    def ask(self, payload, seconds=10, **how):
+    def ask(self, payload, seconds=PATIENCE_S, **how):
         """Sends a client's message and returns the answer, or None."""
         xid, = struct.unpack("!I", payload[4:8])
         self.send(frame(payload[28:34], payload, **how))

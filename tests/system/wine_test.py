@@ -12,32 +12,27 @@ from pathlib import Path
 
 import lab
 from clients import Udhcpc
-from crowd import ROOMY, Crowd
-from isolated_test import beast
+from crowd import ROOMY, Crowd, release
+from isolated_test import CLIENT, NEW_PACKET, NULL, OPTIONS, SEND, beast
 from lab import HOOKLINE, wait_for
 from office import OfficeTest, config
 from packets import DISCOVER, MESSAGE_TYPE, message, options
-from zoo_test import ACTS
+from zoo_test import (ACTS, BY_RELEASE, CONTINUE, CONTROLS, HOOK_NAMES, PAUSE, REGISTRY, STOP,
+                      control_beast, multi, serve_start_faults)
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPILER = "x86_64-w64-mingw32-gcc-posix"
 REFUSED, SERVED = "02:00:5e:10:00:08", "02:00:5e:10:00:07"
-NEW_PACKET, OPTIONS = 1, 6
-NULL, KILL = 1, 13
-REGISTRY = """Windows Registry Editor Version 5.00
-
-[HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Services\\DHCPServer\\Parameters]
-"CalloutEnabled"=dword:00000001
-"CalloutDlls"=hex(7):{dlls}
-"MacFilterList"="C:\\\\ProgramData\\\\Mac Filter\\\\list.txt"
-"""
+def why_no_wine():
+    """Why Windows DLLs cannot be built and run here; None where they can."""
+    if not shutil.which(COMPILER):
+        return "no g++-mingw-w64-x86-64-posix: no DLL can be built"
+    if not os.path.exists("/usr/lib/wine/wine64"):
+        return "no wine64: Windows DLLs cannot be run"
+    return None
 
 
-def multi(text):
-    return ",".join(f"{byte:02x}" for byte in (text + "\0\0").encode("utf-16-le"))
-
-
-def build(name, source):
+def build_dll(name, source):
     compiler = COMPILER.replace("gcc", "g++") if str(source).endswith(".cpp") else COMPILER
     command = [compiler, "-w", "-O1", "-shared", "-static", ROOT / source, "-o", name,
                "-lws2_32"]
@@ -49,14 +44,13 @@ class WineTest(OfficeTest):
 
     @classmethod
     def setUpClass(cls):
-        if not shutil.which(COMPILER):
-            raise unittest.SkipTest("no g++-mingw-w64-x86-64-posix: no DLL can be built")
-        if not os.path.exists("/usr/lib/wine/wine64"):
-            raise unittest.SkipTest("no wine64: Windows DLLs cannot be run")
+        reason = why_no_wine()
+        if reason:
+            raise unittest.SkipTest(reason)
         cls.built = Path(tempfile.mkdtemp(prefix="hlt-wine-"))
         cls.addClassCleanup(shutil.rmtree, cls.built, True)
-        build(cls.built / "mac_filter.dll", "sdk/examples/mac_filter/mac_filter.c")
-        build(cls.built / "zoo.dll", "tests/zoo/zoo.c")
+        build_dll(cls.built / "mac_filter.dll", "sdk/examples/mac_filter/mac_filter.c")
+        build_dll(cls.built / "zoo.dll", "tests/zoo/zoo.c")
 
     def setUp(self):
         super().setUp()
@@ -86,7 +80,8 @@ class MacFilter(WineTest):
     def test_an_unmodified_windows_dll_refuses_a_client(self):
         (self.lab.dir / "list.txt").write_text(f"allow {SERVED}\r\nnonsense\r\ndeny 02:00:5e:*\r\n")
         (self.lab.dir / "exported.reg").write_text(
-            REGISTRY.format(dlls=multi("C:\\Windows\\System32\\mac_filter.dll")))
+            REGISTRY.format(dlls=multi("C:\\Windows\\System32\\mac_filter.dll"),
+                            more='"MacFilterList"="C:\\\\ProgramData\\\\Mac Filter\\\\list.txt"'))
         self.serve(config(more="""
 [callouts]
 registry = "exported.reg"
@@ -158,32 +153,125 @@ class Faults(WineTest):
 
 
 class ZooUnderLoad(WineTest):
-    """Each bad act, once in a hook that is waited for, while new clients come."""
+    """What bad callouts do, in hooks that are waited for and in others, while new clients come."""
 
-    # Caught, or the end of the helper: reported either way.
-    REPORTED = ("NULL", "DIVIDE", "TRAP", "THROW", "CPP", "STACK", "ABORT", "EXIT", "FAIL_FAST",
-                "KILL", "HANG", "SLEEP", "LATE", "THREAD", "UNCAUGHT")
-    GOES_ON = ("FORK", "EXEC", "OPEN", "CONNECT", "TRY", "PRINT", "SPIN_THREAD", "HEAP")
+    # What the host catches: the same process serves on.
+    CAUGHT = {"NULL": "0xC0000005 (access violation): address 0x10, at zoo.dll+0x",
+              "DIVIDE": "0xC0000094", "TRAP": "0xC000001D", "THROW": "0xE06D7363",
+              "CPP": "0xE06D7363"}
+    # What ends the helper, in the hook that does it.
+    ENDS = {"STACK": "", "ABORT": "", "EXIT": "exited with status 3", "FAIL_FAST": "", "MEMORY": "",
+            "KILL": "exited with status 9", "HANG": "longer than its budget",
+            "SLEEP": "longer than its budget", "LATE": "longer than its budget"}
+    # What ends it at some other time.
+    ENDS_LATER = {"THREAD": "on a thread of its own", "UNCAUGHT": "on a thread of its own",
+                  "CLOSE": "", "SCRIBBLE": ""}
+    # What Wine's heap may bear, or faults over some time later.
+    MAY_END = ("HEAP", "FREE", "FREE_PACKET")
+    # What it is not allowed, or does no harm.
+    GOES_ON = ("FORK", "EXEC", "OPEN", "CONNECT", "TRY", "PRINT", "SPIN_THREAD", "FLOOD")
+
+    def setUp(self):
+        super().setUp()
+        self.others = 0
+
+    def serve_zoo(self):
+        self.serve(ROOMY + '[callouts]\nuser = "nobody"\nbudget = "300ms"\nmemory-max = "128M"\n'
+                   'restart = { first = "2ms", longest = "10ms", faults-max = 1000 }\n'
+                   '[[callouts.dll]]\npath = "zoo.dll"\n')
+        wait_for("the helper", self.helpers)
 
     def reports(self):
         return self.server.ask("callouts", "faults")
 
-    def test_no_client_is_left_without_its_lease(self):
-        self.serve(ROOMY + '[callouts]\nuser = "nobody"\nbudget = "300ms"\n'
-                   'restart = { first = "2ms", longest = "10ms", faults-max = 1000 }\n'
-                   '[[callouts.dll]]\npath = "zoo.dll"\n')
-        wait_for("the helper", self.helpers)
-        crowd, raw = Crowd(self, 20, 200), self.wire()
-        for act in self.REPORTED:
-            before = len(self.reports())
-            raw.dora(beast(NEW_PACKET, ACTS[act]))
-            wait_for(f"the report of {act}", lambda: len(self.reports()) > before)
-            self.assertEqual(self.reports()[0]["callout"], "zoo.dll")
-            wait_for("a callout that serves", lambda: {
-                row["host"] for row in self.server.ask("callouts")} == {"wine"})
+    def act(self, raw, hook, act):
+        mac = beast(hook, ACTS[act])
+        ack = raw.dora(mac)
+        if hook in BY_RELEASE:
+            release(raw, self.server, mac, ack)
+        else:
+            self.others += 1
+
+    def wait_for_report(self, before, hook, text):
+        def new(rows):
+            return [row for row in rows if rows.count(row) > before.count(row)]
+        wait_for(f"the report of {text} in {hook}", lambda: any(
+            row["callout"] == "zoo.dll" and (row["hook"] == hook or hook is None)
+            and text in row["what"] for row in new(self.reports())))
+
+    def wait_until_it_serves(self):
+        wait_for("a callout that serves", lambda: {
+            (row["host"], row["state"]) for row in self.server.ask("callouts")
+        } == {("wine", "serving")})
+
+    def test_what_is_caught(self):
+        self.serve_zoo()
+        helpers = self.helpers()
+        crowd, raw = Crowd(self, 2, 200), self.wire()
+        for act, text in self.CAUGHT.items():
+            for hook in HOOK_NAMES if act == "NULL" else (NEW_PACKET, SEND):
+                before = self.reports()
+                self.act(raw, hook, act)
+                self.wait_for_report(before, HOOK_NAMES[hook], text)
+        self.assertEqual(self.helpers(), helpers, "the same process")
+        self.assertEqual(self.log().count("event=1031"), 1, "said once")
+        crowd.check(self.others)
+
+    def test_what_is_caught_in_control_hooks(self):
+        self.serve_zoo()
+        crowd, raw = Crowd(self, 3, 200, again="1s"), self.wire()
+        for code in (PAUSE, CONTINUE):
+            before = self.reports()
+            raw.dora(control_beast(code))
+            for words in CONTROLS[code]:
+                self.server.tell(*words)
+            self.wait_for_report(before, "DhcpControlHook", self.CAUGHT["NULL"])
+            self.server.tell("continue")
+        self.server.tell("callouts", "reload", "zoo.dll")
+        raw.dora(control_beast(STOP))
+        self.server.tell("callouts", "reload", "zoo.dll")
+        said = r"event=1031 dll=zoo\.dll hook=DhcpControlHook what=.*0xC0000005"
+        wait_for("the report", lambda: len(re.findall(said, self.log())) == 2)
+        raw.dora(CLIENT)
+        crowd.check(4)
+
+    def test_what_is_caught_in_start(self):
+        serve_start_faults(self, "zoo.dll")
+        crowd, raw = Crowd(self, 1, 200), self.wire()
+        self.wait_for_report([], "DhcpControlHook", self.CAUGHT["NULL"])
+        raw.dora(CLIENT)
+        self.assertEqual(len(self.helpers()), 1)
+        self.assertEqual(self.log().count("event=1031"), 1)
+        crowd.check(1)
+
+    def test_what_ends_the_helper(self):
+        self.serve_zoo()
+        crowd, raw = Crowd(self, 5, 200), self.wire()
+        for act, text in {**self.ENDS, **self.ENDS_LATER}.items():
+            for hook in HOOK_NAMES if act == "KILL" else (NEW_PACKET,):
+                before = self.reports()
+                self.act(raw, hook, act)
+                at_once = act not in self.ENDS_LATER
+                self.wait_for_report(before, HOOK_NAMES[hook] if at_once else None, text)
+                self.wait_until_it_serves()
+        for act in self.MAY_END:
+            self.act(raw, NEW_PACKET, act)
+            self.wait_until_it_serves()
+        self.assertEqual({row["callout"] for row in self.reports()}, {"zoo.dll"})
+        crowd.check(self.others)
+
+    def test_what_is_not_allowed_or_harms_nobody(self):
+        self.serve_zoo()
+        helpers = self.helpers()
+        crowd, raw = Crowd(self, 3, 200), self.wire()
         for act in self.GOES_ON:
-            raw.dora(beast(NEW_PACKET, ACTS[act]))
-        crowd.check(len(self.REPORTED) + len(self.GOES_ON))
+            self.act(raw, SEND, act)
+        self.assertEqual(self.helpers(), helpers)
+        self.assertEqual(self.reports(), [])
+        self.assertGreater(self.log().count(": refused"), 150)
+        self.assertIn("the control socket: refused", self.log())
+        self.assertNotIn("ALLOWED", self.log())
+        crowd.check(self.others)
 
 
 CHAINER = """#include <windows.h>
@@ -225,7 +313,7 @@ class Others(WineTest):
     def made(self, name, text, suffix=".c"):
         source = self.lab.dir / (name + suffix)
         source.write_text(text)
-        build(self.lab.dir / (name + ".dll"), source)
+        build_dll(self.lab.dir / (name + ".dll"), source)
 
     def test_dlls_chain_each_other(self):
         self.made("a_chainer", CHAINER)
@@ -290,7 +378,7 @@ __declspec(dllexport) DWORD CALLBACK DhcpServerCalloutEntry(LPWSTR c, DWORD v,
   return 0;
 }
 """)
-        build(self.lab.dir / "bad.dll", source)
+        build_dll(self.lab.dir / "bad.dll", source)
         status, said = self.check("bad.dll")
         self.assertEqual(status, 1, said)
         self.assertRegex(said, r"BREACH DhcpPktDropHook: crashed: exception 0xC0000005 \(access "

@@ -8,7 +8,7 @@ import time
 import unittest
 
 import lab
-from crowd import ROOMY, Crowd
+from crowd import ROOMY, Crowd, release, roomy
 from isolated_test import (ADDRESS_OFFER, CLIENT, DROP, NEW_PACKET, OPTIONS, SEND, IsolatedTest,
                            beast)
 from lab import wait_for
@@ -18,9 +18,16 @@ ACTS = {name: number for number, name in enumerate(
     """NOTHING NULL STACK ABORT EXIT DIVIDE HANG SLEEP SCRIBBLE FORK MEMORY CLOSE THREAD KILL FREE
     TRY FLOOD PRINT TRAP THROW FAIL_FAST HEAP EXEC OPEN CONNECT LATE CPP UNCAUGHT
     SPIN_THREAD FREE_PACKET""".split())}
+CONTROL, ADDRESS_DEL, DELETE_CLIENT = 0, 4, 7
 HOOK_NAMES = {NEW_PACKET: "DhcpNewPktHook", OPTIONS: "DhcpHandleOptionsHook",
               ADDRESS_OFFER: "DhcpAddressOfferHook", SEND: "DhcpPktSendHook",
-              DROP: "DhcpPktDropHook"}
+              DROP: "DhcpPktDropHook", ADDRESS_DEL: "DhcpAddressDelHook",
+              DELETE_CLIENT: "DhcpDeleteClientHook"}
+BY_RELEASE = (ADDRESS_DEL, DELETE_CLIENT)
+# Codes of DhcpControlHook, and what makes the server send them.
+START, STOP, PAUSE, CONTINUE = 1, 2, 3, 4
+CONTROLS = {PAUSE: [["pause"]], CONTINUE: [["pause"], ["continue"]],
+            STOP: [["callouts", "reload", "{dll}"]]}
 # What ends the helper, in the hook that does it: what the report says.
 ENDS = {"NULL": "SIGSEGV: address 0x10, at zoo.so", "STACK": "SIGSEGV", "ABORT": "SIGABRT",
         "EXIT": "exited with status 3", "DIVIDE": "SIGFPE", "TRAP": "SIGILL", "KILL": "SIGKILL",
@@ -34,16 +41,49 @@ ENDS_LATER = {"THREAD": "on a thread of its own", "UNCAUGHT": "on a thread of it
 GOES_ON = ("FORK", "EXEC", "OPEN", "CONNECT", "TRY", "CPP", "PRINT", "SPIN_THREAD")
 HOSTING = """
 [callouts]
+user = "nobody"
 budget = "150ms"
 memory-max = "64M"
 restart = { first = "2ms", longest = "10ms", faults-max = 100000 }
 """
 
 
+REGISTRY = """Windows Registry Editor Version 5.00
+
+[HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Services\\DHCPServer\\Parameters]
+"CalloutEnabled"=dword:00000001
+"CalloutDlls"=hex(7):{dlls}
+{more}
+"""
+START_FAULTS = """
+[callouts]
+user = "nobody"
+registry = "zoo.reg"
+restart = { first = "2ms", longest = "10ms", faults-max = 3 }
+"""
+
+
+def multi(text):
+    """As a registry export has it."""
+    return ",".join(f"{byte:02x}" for byte in (text + "\0\0").encode("utf-16-le"))
+
+
+def control_beast(code):
+    """The client of a zoo that faults at the next such code of its Control hook."""
+    return bytes([2, 0x5A, CONTROL, ACTS["NULL"], code, 1])
+
+
+def serve_start_faults(test, dll):
+    """A server whose callout faults in each START."""
+    (test.lab.dir / "zoo.reg").write_text(REGISTRY.format(
+        dlls=multi(dll), more=f'"ZooControl"=dword:{ACTS["NULL"] << 8 | START:08x}'))
+    test.serve(ROOMY + START_FAULTS)
+
+
 class ZooTest(IsolatedTest):
-    def serve_zoo(self, more="", names=("zoo.so",)):
-        text = ROOMY + HOSTING + "".join(f'[[callouts.dll]]\npath = "{name}"\n{more}'
-                                         for name in names)
+    def serve_zoo(self, names=("zoo.so",), server=""):
+        text = roomy(server) + HOSTING + "".join(f'[[callouts.dll]]\npath = "{name}"\n'
+                                                 for name in names)
         for name in names:
             if not (self.lab.dir / name).exists():
                 shutil.copy(self.lab.dir / "zoo.so", self.lab.dir / name)
@@ -70,54 +110,84 @@ class UnderLoad(ZooTest):
         super().setUp()
         self.others = 0
 
-    def dora(self, raw, hook, act):
-        raw.dora(beast(hook, ACTS[act]))
-        self.others += 1
+    def act(self, raw, hook, act):
+        """A client that makes the callout do it in this hook."""
+        mac = beast(hook, ACTS[act])
+        ack = raw.dora(mac)
+        if hook in BY_RELEASE:
+            release(raw, self.server, mac, ack)
+        else:
+            self.others += 1
+
+    def wait_for_report(self, before, hook, text):
+        wait_for(f"the report of {text} in {hook}", lambda: any(
+            dll == "zoo.so" and (where == hook or hook is None) and text in what
+            for dll, where, what in self.reports()[before:]))
 
     def test_what_ends_the_helper(self):
         self.serve_zoo()
-        crowd, raw = Crowd(self, 35, 300), self.wire()
+        crowd, raw = Crowd(self, 5, 300), self.wire()
         for act, text in ENDS.items():
-            for hook in (NEW_PACKET, OPTIONS, ADDRESS_OFFER, SEND, DROP):
-                if hook not in (NEW_PACKET, SEND) and act not in ("NULL", "KILL"):
-                    continue
+            hooks = HOOK_NAMES if act in ("NULL", "KILL") else (NEW_PACKET, SEND)
+            for hook in hooks:
                 before = len(self.reports())
-                self.dora(raw, hook, act)
-                wait_for(f"the report of {act} in {HOOK_NAMES[hook]}", lambda: any(
-                    (dll, where) == ("zoo.so", HOOK_NAMES[hook]) and text in what
-                    for dll, where, what in self.reports()[before:]))
+                self.act(raw, hook, act)
+                self.wait_for_report(before, HOOK_NAMES[hook], text)
                 self.settle()
         crowd.check(self.others)
 
     def test_what_ends_it_at_another_time(self):
-        self.serve_zoo('readable = ["/proc"]\n')
-        crowd, raw = Crowd(self, 6, 300), self.wire()
+        self.serve_zoo()
+        crowd, raw = Crowd(self, 3, 300), self.wire()
         for act, text in ENDS_LATER.items():
             before = len(self.reports())
-            self.dora(raw, NEW_PACKET, act)
-            wait_for(f"the report of {act}", lambda: any(
-                dll == "zoo.so" and text in what for dll, _, what in self.reports()[before:]))
+            self.act(raw, NEW_PACKET, act)
+            self.wait_for_report(before, None, text)
             self.settle()
+        self.assertNotIn("no ring to write over", self.log())
         crowd.check(self.others)
+
+    def test_control_hooks(self):
+        self.serve_zoo()
+        crowd, raw = Crowd(self, 3, 300, again="1s"), self.wire()
+        for code, commands in CONTROLS.items():
+            before = len(self.reports())
+            raw.dora(control_beast(code))
+            self.others += 1
+            for words in commands:
+                self.server.tell(*(word.format(dll="zoo.so") for word in words))
+            self.wait_for_report(before, "DhcpControlHook", ENDS["NULL"])
+            self.server.tell("continue")
+            if code != STOP:  # that was the end of it, and another one serves already
+                self.settle()
+        crowd.check(self.others)
+
+    def test_one_that_faults_in_each_start_is_left_alone(self):
+        serve_start_faults(self, "zoo.so")
+        crowd = Crowd(self, 2, 300)
+        wait_for("it to be left alone", lambda: "left alone" in self.log())
+        self.wait_for_report(0, "DhcpControlHook", ENDS["NULL"])
+        self.assertEqual(len(self.reports()), 3)
+        crowd.check()
 
     def test_what_is_not_allowed_or_harms_nobody(self):
         self.serve_zoo()
         helpers = self.helpers()
-        crowd, raw = Crowd(self, 6, 300), self.wire()
+        crowd, raw = Crowd(self, 3, 300), self.wire()
         for act in GOES_ON:
-            self.dora(raw, SEND, act)
+            self.act(raw, SEND, act)
         rows = self.server.ask("callouts")
         self.assertEqual(sum(row["faults"] for row in rows), 2, rows)  # the exceptions: two replies
         self.assertEqual(self.helpers(), helpers)
         self.assertEqual(self.reports(), [])
-        self.assertGreater(self.log().count(": refused"), 40)
+        self.assertGreater(self.log().count(": refused"), 150)
         self.assertNotIn("ALLOWED", self.log())
         crowd.check(self.others)
 
     def test_the_callout_beside_it_notices_nothing(self):
         self.serve_zoo(names=("zoo.so", "bad.so"))
         good = self.helpers()[0]
-        crowd, raw = Crowd(self, 4, 300), self.wire()
+        crowd, raw = Crowd(self, 3, 300), self.wire()
         for _ in range(5):
             before = len(self.reports())
             bad = [pid for pid in self.helpers() if pid != good]

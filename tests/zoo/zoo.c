@@ -1,6 +1,7 @@
 /* A callout that does what the packet tells it to: its client's hardware address is 02:5a, then the
  * hook (in the order of DHCP_CALLOUT_TABLE), then the act. DeleteClient looks at the hardware
- * address that it is given; Control does what the registry value ZooControl names. */
+ * address that it is given. Control does it once, at the code that follows the act in the address:
+ * 02:5a:00:act:code; or each time, at the code and the act in the registry value ZooControl. */
 #include "zoo.h"
 
 #ifdef _WIN32
@@ -12,6 +13,8 @@
 static unsigned char* kept_packet; /* by keep */
 
 static const unsigned char* looked_at; /* the packet of this hook */
+
+static unsigned control_code, control_act; /* what a client wants done at the next such code */
 
 static volatile int one = 1;
 
@@ -131,8 +134,12 @@ static void act(int what) {
 }
 
 static void maybe(int hook, const unsigned char* hardware, int size) {
-  if (size < 6 || hardware[0] != 0x02 || hardware[1] != 0x5a || hardware[2] != hook) return;
-  act(hardware[3]);
+  if (size < 6 || hardware[0] != 0x02 || hardware[1] != 0x5a) return;
+  if (hook == ZOO_NEW_PACKET && hardware[2] == ZOO_CONTROL) {
+    control_act = hardware[3];
+    control_code = hardware[4];
+  }
+  if (hardware[2] == hook) act(hardware[3]);
 }
 
 static void look_at(int hook, const unsigned char* packet, unsigned size) {
@@ -142,9 +149,12 @@ static void look_at(int hook, const unsigned char* packet, unsigned size) {
 
 static DWORD CALLBACK control(DWORD code, LPVOID reserved) {
   unsigned char value[4] = {0};
+  const unsigned wanted = control_code == code ? control_act : ZOO_NOTHING;
   (void)reserved;
   say(code == DHCP_CONTROL_START ? "START" : code == DHCP_CONTROL_STOP ? "STOP" : "control");
   if (setting("ZooControl", value) && code == value[0]) act(value[1]);
+  if (wanted != ZOO_NOTHING) control_code = 0;
+  act((int)wanted);
   return 0;
 }
 

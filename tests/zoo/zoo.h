@@ -13,7 +13,7 @@ enum {
   ZOO_DELETE_CLIENT,
 };
 
-/* Acts, of clients 02:5a:hook:act. */
+/* Acts, of clients 02:5a:hook:act (for ZOO_CONTROL 02:5a:00:act:code). */
 enum {
   ZOO_NOTHING,
   ZOO_NULL,

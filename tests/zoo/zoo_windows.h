@@ -36,6 +36,8 @@ static void say_attempt(const char* what, int failed) {
   say(text);
 }
 
+#include "zoo_calls.h" /* which says what it attempts */
+
 static DWORD WINAPI fault_later(void* unused) {
   Sleep(20);
   *(volatile int*)unused = 1;
@@ -72,6 +74,26 @@ static int cannot_run(const char* command) {
   return !CreateProcessA(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &start, &started);
 }
 
+/* The server's control socket, where it lies in the configuration's folder: by Linux's own calls.
+ */
+static void try_control_socket(void) {
+  struct {
+    unsigned short family;
+    char path[108];
+  } address = {1};
+  WIN32_FIND_DATAA found;
+  char folder[80];
+  const HANDLE search = FindFirstFileA("control*.sock", &found);
+  if (search == INVALID_HANDLE_VALUE) return;
+  FindClose(search);
+  if (GetCurrentDirectoryA(sizeof folder, folder) >= sizeof folder) return;
+  snprintf(address.path, sizeof address.path, "%s/%s", folder + 2, found.cFileName);
+  for (char* at = address.path; *at != 0; ++at) *at = *at == '\\' ? '/' : *at;
+  const long long fd = linux_call(SYS_socket, 1, 1, 0, 0);
+  say_attempt("the control socket",
+              is_refused(linux_call(SYS_connect, fd, (intptr_t)&address, sizeof address, 0)));
+}
+
 /* What the sandbox forbids, each tried once. */
 static void try_everything(void) {
   WSADATA winsock;
@@ -86,6 +108,11 @@ static void try_everything(void) {
   say_attempt("start a program of Linux", cannot_run("Z:\\usr\\bin\\true"));
   WSAStartup(MAKEWORD(2, 2), &winsock);
   say_attempt("socket", socket(AF_INET, SOCK_DGRAM, 0) == INVALID_SOCKET);
+  try_calls();
+  try_control_socket();
+  const long long child = linux_call(SYS_clone, 17, 0, 0, 0);
+  if (child == 0) linux_call(SYS_exit, 0, 0, 0, 0);
+  say_attempt("fork", is_refused(child));
   say("exec: refused");
 }
 

@@ -4,6 +4,7 @@
 #include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -100,8 +101,8 @@ Result<std::string> restrict_files(const SandboxPlan& plan, bool local_sockets) 
 constexpr std::array kCalls = {
     // memory and threads; clone and kill have conditions
     "brk", "mmap", "munmap", "mremap", "madvise", "mprotect", "futex", "set_robust_list", "rseq",
-    "sched_yield", "sched_getaffinity", "sched_setaffinity", "gettid", "getpid", "getppid", "exit",
-    "exit_group", "membarrier", "get_mempolicy", "mlock", "mlock2", "munlock", "set_tid_address",
+    "sched_yield", "sched_getaffinity", "gettid", "getpid", "getppid", "exit", "exit_group",
+    "membarrier", "get_mempolicy", "mlock", "mlock2", "munlock", "set_tid_address",
     // time and sleep
     "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time",
     "restart_syscall", "pause", "alarm", "setitimer", "getitimer", "times",
@@ -114,14 +115,13 @@ constexpr std::array kCalls = {
     "timerfd_gettime", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
     // files
     "read", "readv", "pread64", "preadv", "preadv2", "write", "writev", "pwrite64", "pwritev",
-    "pwritev2", "close", "close_range", "open", "openat", "openat2", "creat", "stat", "fstat",
-    "lstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
-    "lseek", "truncate", "ftruncate", "fallocate", "fsync", "fdatasync", "sync_file_range", "flock",
-    "fcntl", "fadvise64", "getdents64", "rename", "renameat", "renameat2", "unlink", "unlinkat",
-    "mkdir", "mkdirat", "rmdir", "link", "linkat", "symlink", "symlinkat", "readlink", "readlinkat",
-    "getcwd", "chdir", "fchdir", "dup", "dup2", "dup3", "pipe", "pipe2", "ioctl", "umask", "fchmod",
-    "fchmodat", "chmod", "utimensat", "copy_file_range", "sendfile", "readahead", "memfd_create",
-    "msync", "mincore",
+    "pwritev2", "close", "close_range", "open", "openat", "creat", "stat", "fstat", "lstat",
+    "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2", "lseek",
+    "ftruncate", "fallocate", "fsync", "fdatasync", "sync_file_range", "flock", "fcntl",
+    "fadvise64", "getdents64", "rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir",
+    "mkdirat", "rmdir", "link", "linkat", "symlink", "symlinkat", "readlink", "readlinkat",
+    "getcwd", "chdir", "fchdir", "dup", "dup2", "dup3", "pipe", "pipe2", "ioctl", "umask",
+    "copy_file_range", "sendfile", "readahead", "msync", "mincore",
     // who and what we are
     "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "uname",
     "sysinfo", "getrandom", "getrlimit", "getrusage", "getpgrp", "getpgid", "getsid", "capget",
@@ -133,10 +133,10 @@ constexpr std::array kSocketCalls = {
     "shutdown", "getsockname", "getpeername", "getsockopt", "setsockopt", "sendto",
     "recvfrom", "sendmsg",     "recvmsg",     "sendmmsg",   "recvmmsg",   "socketpair"};
 
+// What is not permitted fails with EPERM.
 class CallFilter {
  public:
-  // What is not allowed fails as a call that is not permitted.
-  CallFilter() : filter_(::seccomp_init(SCMP_ACT_ERRNO(EPERM))) {}
+  explicit CallFilter(uint32_t otherwise) : filter_(::seccomp_init(otherwise)) {}
   ~CallFilter() { ::seccomp_release(filter_); }
   CallFilter(const CallFilter&) = delete;
   CallFilter& operator=(const CallFilter&) = delete;
@@ -148,6 +148,9 @@ class CallFilter {
   }
   void allow_if(int number, scmp_arg_cmp condition) {
     note(::seccomp_rule_add_array(filter_, SCMP_ACT_ALLOW, number, 1, &condition));
+  }
+  void forbid_if(int number, scmp_arg_cmp condition) {
+    note(::seccomp_rule_add_array(filter_, SCMP_ACT_ERRNO(EPERM), number, 1, &condition));
   }
   void fail_with(int error, int number) {
     note(::seccomp_rule_add(filter_, SCMP_ACT_ERRNO(static_cast<unsigned>(error)), number, 0));
@@ -172,27 +175,62 @@ class CallFilter {
   int error_ = 0;
 };
 
-// What Wine needs besides: to be run, its wineserver, and what that asks about threads.
-constexpr std::array kWineCalls = {"execve",
-                                   "wait4",
-                                   "fchdir",
-                                   "inotify_init",
-                                   "setpriority",
-                                   "sched_setparam",
-                                   "sched_setscheduler",
-                                   "getrlimit",
-                                   "setrlimit",
-                                   "fchown",
-                                   "mknod",
-                                   "mknodat",
-                                   "sigprocmask",
-                                   "pipe2"};
+// What Wine's program and its wineserver need besides. Files that are not theirs are read-only
+// there, whatever the call; elsewhere only Landlock protects them, and it does not know all of
+// these.
+constexpr std::array kWineCalls = {
+    "wait4", "fchdir", "inotify_init", "getrlimit", "setrlimit", "fchown",   "sigprocmask",
+    "pipe2", "chmod",  "fchmod",       "fchmodat",  "truncate",  "utimensat"};
+// What the latter does to the threads of the former.
+constexpr std::array kWineServerCalls = {
+    "setpriority", "sched_setparam", "sched_setscheduler", "sched_setaffinity", "mknod", "mknodat"};
 
-Result<void> restrict_calls(const SandboxPlan& plan, int process, bool is_wine) {
-  CallFilter filter;
+constexpr scmp_datum_t kLow = 0xffffffff;  // of these arguments the kernel takes 32 bits
+constexpr int kSetTerminalInput = 0x5412, kSetOwner = 0x8901, kSetGroup = 0x8902;
+
+// Some uses of what is permitted, by a filter of its own: one can say only what it allows, or only
+// what it forbids.
+Result<void> restrict_uses() {
+  CallFilter filter(SCMP_ACT_ALLOW);
+  // Who is sent a signal when something comes, and which: that could be anybody of its user.
+  // And leases on files, which hold up everybody else who opens them.
+  for (const scmp_datum_t command : {F_SETOWN, F_SETOWN_EX, F_SETSIG, F_SETLEASE, F_NOTIFY}) {
+    filter.forbid_if(SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, kLow, command});
+  }
+  for (const scmp_datum_t request : {kSetTerminalInput, kSetOwner, kSetGroup}) {
+    filter.forbid_if(SCMP_SYS(ioctl), {1, SCMP_CMP_MASKED_EQ, kLow, request});
+  }
+  // For Landlock that is reading, before its version 3.
+  constexpr scmp_datum_t kAccess = O_ACCMODE | O_TRUNC;
+  for (const scmp_datum_t emptied : {O_RDONLY | O_TRUNC, O_ACCMODE | O_TRUNC}) {
+    filter.forbid_if(SCMP_SYS(open), {1, SCMP_CMP_MASKED_EQ, kAccess, emptied});
+    filter.forbid_if(SCMP_SYS(openat), {2, SCMP_CMP_MASKED_EQ, kAccess, emptied});
+  }
+  // Its limit does not count what is shared, and there is nobody to share it with.
+  constexpr scmp_datum_t kShared = MAP_SHARED | MAP_ANONYMOUS;
+  filter.forbid_if(SCMP_SYS(mmap), {3, SCMP_CMP_MASKED_EQ, kShared, kShared});
+  return filter.load();
+}
+
+Result<void> restrict_calls(const SandboxPlan& plan, const WinePart* wine) {
+  if (auto done = restrict_uses(); !done) return done;
+  const bool is_wine = wine != nullptr;
+  const auto self = static_cast<scmp_datum_t>(::getpid());
+  const auto process = is_wine ? static_cast<scmp_datum_t>(wine->process) : self;
+  CallFilter filter(SCMP_ACT_ERRNO(EPERM));
   for (const char* name : kCalls) filter.allow(name);
   if (is_wine) {
     for (const char* name : kWineCalls) filter.allow(name);
+    // By this very pointer, which is of no use once it has been run.
+    filter.allow_if(SCMP_SYS(execve),
+                    {0, SCMP_CMP_EQ, reinterpret_cast<scmp_datum_t>(wine->program), 0});
+  }
+  if (is_wine && process != self) {
+    for (const char* name : kWineServerCalls) filter.allow(name);
+  } else {
+    for (const scmp_datum_t who : {scmp_datum_t{0}, self}) {
+      filter.allow_if(SCMP_SYS(sched_setaffinity), {0, SCMP_CMP_EQ, who, 0});
+    }
   }
   if (is_wine && !plan.network) {
     for (const char* name : kSocketCalls) {
@@ -205,14 +243,22 @@ Result<void> restrict_calls(const SandboxPlan& plan, int process, bool is_wine) 
     }
   }
   if (plan.network) {
-    for (const char* name : kSocketCalls) filter.allow(name);
+    for (const char* name : kSocketCalls) {
+      if (std::string_view(name) != "socket") filter.allow(name);
+    }
+    // Not those of this machine, such as the operator's.
+    for (const int family : {AF_INET, AF_INET6, AF_NETLINK}) {
+      filter.allow_if(SCMP_SYS(socket), {0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family), 0});
+    }
+    if (is_wine) filter.allow_if(SCMP_SYS(socket), {0, SCMP_CMP_EQ, AF_UNIX, 0});
   }
   // Threads, but no processes. What asks for clone3 takes clone where that is not there.
   const scmp_datum_t thread = CLONE_THREAD;
   filter.allow_if(SCMP_SYS(clone), {0, SCMP_CMP_MASKED_EQ, thread, thread});
   filter.fail_with(ENOSYS, SCMP_SYS(clone3));
+  filter.fail_with(ENOSYS, SCMP_SYS(openat2));  // as for its flags
   // Itself, for abort() and raise(), and nobody else; wineserver, whom it works for.
-  const scmp_arg_cmp own_process{0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(process), 0};
+  const scmp_arg_cmp own_process{0, SCMP_CMP_EQ, process, 0};
   for (const int number : {SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(process_vm_readv)}) {
     filter.allow_if(number, own_process);
   }
@@ -228,13 +274,13 @@ Result<void> restrict_calls(const SandboxPlan& plan, int process, bool is_wine) 
 
 namespace {
 
-Result<std::string> confine(const SandboxPlan& plan, int process, bool is_wine) {
+Result<std::string> confine(const SandboxPlan& plan, const WinePart* wine) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_failure("no_new_privs");
   // Nobody of the same user looks into it, nor does it look at others by way of that.
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  auto files = restrict_files(plan, is_wine);
+  auto files = restrict_files(plan, wine != nullptr);
   if (!files) return files;
-  if (auto done = restrict_calls(plan, process, is_wine); !done) {
+  if (auto done = restrict_calls(plan, wine); !done) {
     return tl::unexpected(done.error());
   }
   return files;
@@ -242,12 +288,10 @@ Result<std::string> confine(const SandboxPlan& plan, int process, bool is_wine) 
 
 }  // namespace
 
-Result<std::string> enter_sandbox(const SandboxPlan& plan) {
-  return confine(plan, ::getpid(), false);
-}
+Result<std::string> enter_sandbox(const SandboxPlan& plan) { return confine(plan, nullptr); }
 
-Result<std::string> enter_wine_sandbox(const SandboxPlan& plan, int process) {
-  return confine(plan, process, true);
+Result<std::string> enter_wine_sandbox(const SandboxPlan& plan, const WinePart& part) {
+  return confine(plan, &part);
 }
 
 std::vector<std::string> system_readable(bool network) {

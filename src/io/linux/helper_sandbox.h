@@ -17,14 +17,20 @@ struct SandboxPlan {
   bool network = false;
 };
 
-// Files by Landlock, everything else by seccomp: no other programs, no other processes, no sockets
-// (unless `network`), no namespaces, mounts, debugging or kernel modules. The text is empty, or
-// says what this kernel cannot do. REQUIRES: this process has one thread.
+// Files by Landlock, everything else by seccomp: no other programs, no other processes, no signals
+// to them, no sockets (unless `network`), no memory beside what its limit counts, no namespaces,
+// mounts, debugging or kernel modules. The text is empty, or says what this kernel cannot do.
+// REQUIRES: this process has one thread.
 Result<std::string> enter_sandbox(const SandboxPlan& plan);
 
-// The same for what becomes Wine's, in a root folder of its own (wine.h): it may run programs, but
-// start no process, and has local sockets. `process`: the one that may be sent signals.
-Result<std::string> enter_wine_sandbox(const SandboxPlan& plan, int process);
+// What becomes Wine's program, or the wineserver that works for it.
+struct WinePart {
+  int process;          // of the former, which alone may be sent signals
+  const char* program;  // what is run next, by this very pointer, and nothing after that
+};
+
+// The same for these, in a root folder of their own (wine.h). They have local sockets, too.
+Result<std::string> enter_wine_sandbox(const SandboxPlan& plan, const WinePart& part);
 
 // What every helper can read of the system: libraries, and for the network its configuration.
 std::vector<std::string> system_readable(bool network);

@@ -1,6 +1,7 @@
 #include "io/linux/helper_spawner.h"
 
 #include <cap-ng.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
@@ -15,6 +16,8 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "io/helper_side.h"
@@ -25,6 +28,10 @@ namespace hookline::io {
 namespace {
 
 constexpr int kLastWordsMs = 50;  // between being asked to end and being killed
+// Threads that a callout makes get what the machine has left over, whoever made them: its hooks run
+// on the first thread, and the server waits for that one only. They are looked for this often.
+constexpr int kThreadsNice = 19;
+constexpr int kThreadsLookMs = 100;
 
 struct Child {
   uint32_t id = 0;
@@ -137,12 +144,14 @@ class Spawner {
   void start(const SpawnerRequest& request, const std::array<Fd, kSpawnerFds>& fds);
   void kill(const SpawnerRequest& request);
   void reap(Child& child);
+  void calm_threads();
   void tell(uint32_t id, uint32_t what, int code);
   int next_deadline_ms() const;
 
   SpawnerPlan plan_;
   pid_t pid_;
   std::vector<Child> children_;
+  int64_t calmed_ms_ = 0;
 };
 
 void Spawner::tell(uint32_t id, uint32_t what, int code) {
@@ -219,8 +228,23 @@ void Spawner::reap(Child& child) {
   child.pid = 0;
 }
 
+void Spawner::calm_threads() {
+  if (now_ms() - calmed_ms_ < kThreadsLookMs) return;
+  calmed_ms_ = now_ms();
+  for (const Child& child : children_) {
+    const std::string folder = "/proc/" + std::to_string(child.pid) + "/task";
+    const std::unique_ptr<DIR, int (*)(DIR*)> tasks(::opendir(folder.c_str()), ::closedir);
+    while (const dirent* const task = tasks ? ::readdir(tasks.get()) : nullptr) {
+      const int id = std::atoi(task->d_name);
+      if (id > 0 && id != child.pid) {
+        ::setpriority(PRIO_PROCESS, static_cast<id_t>(id), kThreadsNice);
+      }
+    }
+  }
+}
+
 int Spawner::next_deadline_ms() const {
-  int64_t least = -1;
+  int64_t least = children_.empty() ? -1 : kThreadsLookMs;
   for (const Child& child : children_) {
     if (child.kill_at_ms == 0 && child.ended) continue;
     // Without a descriptor for its end it is looked at now and then.
@@ -235,6 +259,7 @@ bool Spawner::serve() {
   for (const Child& child : children_) fds.push_back({child.ended.get(), POLLIN, 0});
   if (::poll(fds.data(), fds.size(), next_deadline_ms()) < 0 && errno != EINTR) return false;
   for (Child& child : children_) reap(child);
+  calm_threads();
   std::erase_if(children_, [](const Child& child) { return child.pid == 0; });
   return fds[0].revents == 0 || take_request();
 }
@@ -245,7 +270,7 @@ void keep_little() {
   if (::geteuid() != 0) return;
   capng_clear(CAPNG_SELECT_BOTH);
   const auto sets = static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED);
-  for (const unsigned capability : {CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_KILL}) {
+  for (const unsigned capability : {CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_KILL, CAP_SYS_NICE}) {
     capng_update(CAPNG_ADD, static_cast<capng_type_t>(sets | CAPNG_BOUNDING_SET), capability);
   }
   capng_apply(CAPNG_SELECT_BOTH);

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -38,6 +37,15 @@ Result<Fd> make_memory(size_t bytes) {
     return system_failure("sealing shared memory");
   }
   return memory;
+}
+
+// Both ends; the server's, which is `ours`, does not block.
+std::optional<std::array<Fd, 2>> make_pipe(size_t ours) {
+  int pipe[2];
+  if (::pipe2(pipe, O_CLOEXEC) != 0) return std::nullopt;
+  std::array<Fd, 2> ends = {Fd(pipe[0]), Fd(pipe[1])};
+  if (::fcntl(ends[ours].get(), F_SETFL, O_NONBLOCK) != 0) return std::nullopt;
+  return ends;
 }
 
 // A short one; empty where there is none.
@@ -91,15 +99,13 @@ class LinuxHelper final : public HelperProcess {
     if (!end_) helpers_.take_events();
     return end_;
   }
+  bool is_cut_off() const override { return !call_back_; }
   std::optional<HelperActivity> activity() override;
   void kill() override {
     const std::lock_guard lock(helpers_.mutex_);
     if (!end_) helpers_.tell(SpawnerRequest::Kill, id_);
   }
-  size_t read_output(MutableBytes to) override {
-    const ssize_t size = ::read(output_.get(), to.data(), to.size());
-    return size > 0 ? static_cast<size_t>(size) : 0;
-  }
+  size_t read_output(MutableBytes to) override;
 
  private:
   friend class LinuxHelpers;
@@ -110,7 +116,7 @@ class LinuxHelper final : public HelperProcess {
   uint32_t id_;
   size_t bytes_;
   uint8_t* memory_ = nullptr;
-  Fd work_, call_back_, output_;
+  Fd work_, work_read_, call_back_, output_;
   int pid_ = 0;  // 0: not started yet
   std::optional<HelperEnd> end_;
 };
@@ -121,22 +127,21 @@ Result<std::array<Fd, kSpawnerFds>> LinuxHelper::make() {
   void* const at = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, memory->get(), 0);
   if (at == MAP_FAILED) return system_failure("mapping shared memory");
   memory_ = static_cast<uint8_t*>(at);
-  // The helper waits for its work; the server never waits for a call back by reading.
-  work_ = Fd(::eventfd(0, EFD_CLOEXEC));
-  call_back_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  int pipe[2];
-  if (!work_ || !call_back_ || ::pipe2(pipe, O_CLOEXEC) != 0) {
-    return system_failure("preparing wake-ups");
-  }
-  output_ = Fd(pipe[0]);
-  Fd output(pipe[1]);
-  ::fcntl(output_.get(), F_SETFL, O_NONBLOCK);
-  ::fcntl(output.get(), F_SETPIPE_SZ, kOutputPipeBytes);
-  Fd work(::fcntl(work_.get(), F_DUPFD_CLOEXEC, 0));
-  Fd call_back(::fcntl(call_back_.get(), F_DUPFD_CLOEXEC, 0));
-  if (!work || !call_back) return system_failure("preparing wake-ups");
-  return std::array<Fd, kSpawnerFds>{std::move(*memory), std::move(work), std::move(call_back),
-                                     std::move(output)};
+  // A pipe each way, whose ends have flags of their own: nothing that the helper does to its ends
+  // makes the server wait at the others. An eventfd is one thing with two owners.
+  auto work = make_pipe(1);
+  auto call_back = make_pipe(0);
+  auto output = make_pipe(0);
+  if (!work || !call_back || !output) return system_failure("preparing wake-ups");
+  // The other end stays open here as well: writing to nobody would be a signal.
+  work_ = std::move((*work)[1]);
+  work_read_ = Fd(::fcntl((*work)[0].get(), F_DUPFD_CLOEXEC, 0));
+  if (!work_read_) return system_failure("preparing wake-ups");
+  call_back_ = std::move((*call_back)[0]);
+  output_ = std::move((*output)[0]);
+  ::fcntl(output_.get(), F_SETPIPE_SZ, kOutputPipeBytes);
+  return std::array<Fd, kSpawnerFds>{std::move(*memory), std::move((*work)[0]),
+                                     std::move((*call_back)[1]), std::move((*output)[1])};
 }
 
 std::optional<HelperActivity> LinuxHelper::activity() {
@@ -168,11 +173,23 @@ void LinuxHelper::wait(int64_t timeout_ns) {
   // Once it has ended, its pipe is at its end for ever.
   const nfds_t count = ended() ? 1 : 3;
   if (::ppoll(fds.data(), count, &timeout, nullptr) <= 0) return;
-  uint64_t rung = 0;
   if (fds[0].revents != 0) {
-    [[maybe_unused]] const ssize_t size = ::read(call_back_.get(), &rung, sizeof rung);
+    std::array<uint8_t, 4096> calls;
+    // It has closed its end: that is not heard again.
+    if (::read(call_back_.get(), calls.data(), calls.size()) == 0) call_back_.reset();
   }
   if (fds[1].revents != 0) helpers_.look();
+}
+
+size_t LinuxHelper::read_output(MutableBytes to) {
+  const ssize_t size = output_ ? ::read(output_.get(), to.data(), to.size()) : 0;
+  if (size > 0) return static_cast<size_t>(size);
+  // It has closed its end, which would be ready for ever; from here on it says nothing.
+  if (size == 0 && output_) {
+    const std::lock_guard lock(helpers_.mutex_);
+    output_.reset();
+  }
+  return 0;
 }
 
 Result<std::unique_ptr<LinuxHelpers>> LinuxHelpers::open(const Options& options) {
@@ -282,8 +299,9 @@ Result<void> LinuxHelpers::ask_for(const HelperPlan& plan, LinuxHelper& helper,
     helper.end_ = HelperEnd{};
     return system_failure("asking for a helper");
   }
+  // Once for what is new: who has said too much already wakes nobody by what is left.
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = EPOLLIN | EPOLLET;
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, helper.output_.get(), &event);
   helpers_[helper.id_] = &helper;
   return {};
@@ -296,6 +314,8 @@ void LinuxHelpers::tell(uint32_t what, uint32_t id) {
 }
 
 void LinuxHelpers::look() {
+  std::array<epoll_event, kHelpersMax> heard;
+  ::epoll_wait(epoll_.get(), heard.data(), static_cast<int>(heard.size()), 0);
   const std::lock_guard lock(mutex_);
   take_events();
 }

@@ -310,7 +310,7 @@ Result<void> start_server(const SandboxPlan& sandbox) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::prctl(PR_SET_NAME, "wineserver64");
     ::syscall(SYS_close_range, kHelperMemoryFd, ~0u, 0);
-    if (const auto confined = enter_wine_sandbox(sandbox, client); !confined) {
+    if (const auto confined = enter_wine_sandbox(sandbox, {client, kWineServer}); !confined) {
       fmt::print(stderr, "wineserver: {}\n", confined.error().text);
       ::_exit(127);
     }
@@ -344,7 +344,7 @@ Result<void> prepare(const WinePlan& plan) {
   sandbox.readable.push_back(plan.program);
   for (const char* own : {kPrefix, "/tmp"}) sandbox.writable.emplace_back(own);
   if (auto done = start_server(sandbox); !done) return done;
-  const auto confined = enter_wine_sandbox(sandbox, ::getpid());
+  const auto confined = enter_wine_sandbox(sandbox, {::getpid(), kWineProgram});
   if (!confined) return tl::unexpected(confined.error());
   return {};
 }
