@@ -119,9 +119,9 @@ T read_once(const T& shared) {
   static_assert(sizeof(T) % sizeof(uint32_t) == 0 && alignof(T) >= alignof(uint32_t));
   T copy;
   const volatile auto* const from = reinterpret_cast<const volatile uint32_t*>(&shared);
-  for (size_t i = 0; i < sizeof(T) / sizeof(uint32_t); ++i) {
-    const uint32_t word = from[i];
-    std::memcpy(reinterpret_cast<uint8_t*>(&copy) + i * sizeof word, &word, sizeof word);
+  for (size_t at = 0; at < sizeof copy; at += sizeof *from) {
+    const uint32_t word = from[at / sizeof word];
+    std::memcpy(reinterpret_cast<uint8_t*>(&copy) + at, &word, sizeof word);
   }
   return copy;
 }
