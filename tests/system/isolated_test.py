@@ -140,6 +140,11 @@ class Faults(IsolatedTest):
         # kPacketsMax slots of three buffers of 4 KB each
         self.assertGreater(int(re.search(r"RssAnon:\s+(\d+) kB", status)[1]), 2048 * 12)
 
+    def test_where_memory_runs_out_a_helper_goes_before_the_server(self):
+        self.serve(zoo())
+        helper = wait_for("the helper", self.helpers)[0]
+        self.assertEqual(Path(f"/proc/{helper}/oom_score_adj").read_text(), "1000\n")
+
     def test_helpers_end_with_the_server(self):
         self.serve(zoo())
         wait_for("the helper", self.helpers)

@@ -36,9 +36,10 @@ constexpr uint64_t kTruncate = uint64_t{1} << 14;  // version 3
 constexpr uint64_t kOfFile =
     LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | kWriteFile | kTruncate;
 
+// Not /dev/zero: a shared mapping of it is memory that no limit counts.
 constexpr std::array kSystemReadable = {
-    "/usr",           "/lib",      "/lib64",    "/lib32",      "/etc/ld.so.cache",
-    "/etc/localtime", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"};
+    "/usr",           "/lib",      "/lib64",      "/lib32",      "/etc/ld.so.cache",
+    "/etc/localtime", "/dev/null", "/dev/random", "/dev/urandom"};
 constexpr std::array kNetworkReadable = {"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf",
                                          "/etc/services",    "/etc/ssl",   "/etc/host.conf"};
 

@@ -82,6 +82,9 @@ void take_places(const std::array<Fd, kSpawnerFds>& fds, const Fd& program, int&
 void limit(uint64_t memory_max_bytes) {
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
+  // When the machine runs out of memory, helpers go before the server does.
+  const Fd score(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  [[maybe_unused]] const ssize_t size = ::write(score.get(), "1000", 4);
 #ifndef HOOKLINE_SANITIZED
   if (memory_max_bytes == 0) return;
   const rlimit memory{memory_max_bytes, memory_max_bytes};
