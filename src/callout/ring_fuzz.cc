@@ -9,25 +9,12 @@
 
 #include "base/check.h"
 #include "callout/ring_client.h"
+#include "callout/testing_input.h"
 
 namespace hookline::callout {
 namespace {
 
-class Input {
- public:
-  explicit Input(Bytes bytes) : left_(bytes) {}
-  bool at_end() const { return left_.empty(); }
-  uint32_t number(size_t bytes) {
-    uint32_t value = 0;
-    const size_t size = std::min(bytes, left_.size());
-    if (size != 0) std::memcpy(&value, left_.data(), size);
-    left_ = left_.subspan(size);
-    return value;
-  }
-
- private:
-  Bytes left_;
-};
+using testing::Input;
 
 struct Asked {
   std::vector<uint8_t> bytes = std::vector<uint8_t>(kPacketBytesMax);

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import lab
 from clients import Udhcpc
-from crowd import ROOMY, Crowd, release
-from isolated_test import CLIENT, NEW_PACKET, NULL, OPTIONS, SEND, beast
+from crowd import ROOMY, Crowd
+from isolated_test import CLIENT, NEW_PACKET, NULL, OPTIONS, SEND
 from lab import HOOKLINE, wait_for
 from office import OfficeTest, config
 from packets import DISCOVER, MESSAGE_TYPE, message, options
-from zoo_test import (ACTS, BY_RELEASE, CONTINUE, CONTROLS, HOOK_NAMES, PAUSE, REGISTRY, STOP,
-                      control_beast, multi, serve_start_faults)
+from zoo_test import (CONTINUE, CONTROLS, HOOK_NAMES, PAUSE, REGISTRY, STOP, Beasts, control_beast,
+                      multi, serve_start_faults)
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPILER = "x86_64-w64-mingw32-gcc-posix"
@@ -152,7 +152,7 @@ class Faults(WineTest):
             Path(f"/proc/{pid}").exists() for pid in all_of_it))
 
 
-class ZooUnderLoad(WineTest):
+class ZooUnderLoad(Beasts, WineTest):
     """What bad callouts do, in hooks that are waited for and in others, while new clients come."""
 
     # What the host catches: the same process serves on.
@@ -171,10 +171,6 @@ class ZooUnderLoad(WineTest):
     # What it is not allowed, or does no harm.
     GOES_ON = ("FORK", "EXEC", "OPEN", "CONNECT", "TRY", "PRINT", "SPIN_THREAD", "FLOOD")
 
-    def setUp(self):
-        super().setUp()
-        self.others = 0
-
     def serve_zoo(self):
         self.serve(ROOMY + '[callouts]\nuser = "nobody"\nbudget = "300ms"\nmemory-max = "128M"\n'
                    'restart = { first = "2ms", longest = "10ms", faults-max = 1000 }\n'
@@ -183,14 +179,6 @@ class ZooUnderLoad(WineTest):
 
     def reports(self):
         return self.server.ask("callouts", "faults")
-
-    def act(self, raw, hook, act):
-        mac = beast(hook, ACTS[act])
-        ack = raw.dora(mac)
-        if hook in BY_RELEASE:
-            release(raw, self.server, mac, ack)
-        else:
-            self.others += 1
 
     def wait_for_report(self, before, hook, text):
         def new(rows):

@@ -129,6 +129,7 @@ static const struct ZooCall kCalls[] = {
     {"signal by a descriptor's owner", SYS_fcntl, ZOO_OUTPUT_FD, 8, 1},
     {"signal by a descriptor's owners", SYS_fcntl, ZOO_OUTPUT_FD, 15, 0},
     {"choose a descriptor's signal", SYS_fcntl, ZOO_OUTPUT_FD, 10, 9},
+    {"lease a file", SYS_fcntl, ZOO_OUTPUT_FD, 1024, 0},
     {"the same with more bits", SYS_fcntl, ZOO_OUTPUT_FD, 0x100000008, 1},
     {"signal by a socket's owner", SYS_ioctl, ZOO_OUTPUT_FD, 0x8901, 0},
     {"ptrace", SYS_ptrace, 16, 1, 0},
